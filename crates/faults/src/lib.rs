@@ -1,0 +1,1 @@
+//! A TCP proxy that misbehaves on request, to stand before an HTTP server in tests.

@@ -1,0 +1,1 @@
+//! A local Lambda: Runtime and Extensions APIs, layers, processes, freeze, time-outs.

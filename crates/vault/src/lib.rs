@@ -1,0 +1,1 @@
+//! A Vault client for AWS IAM authentication; knows nothing of Lambda.
