@@ -1,1 +1,10 @@
 //! Settings, durations, leases and formats of Strongroom: pure, no I/O, no async, no clock.
+//!
+//! What a function here needs of the world (variables, the time, an answer of Vault) is an
+//! argument; so every rule of this crate is tested by a table.
+
+pub mod address;
+pub mod document;
+pub mod duration;
+pub mod lease;
+pub mod settings;

@@ -1,0 +1,122 @@
+//! When a token must be renewed or replaced: arithmetic over wall-clock milliseconds.
+//!
+//! Wall clock, because an execution environment is frozen between invocations and the
+//! monotonic clock may stand still meanwhile.
+
+use crate::duration::SignedMilliseconds;
+
+/// Milliseconds since the Unix epoch.
+pub type UnixMilliseconds = u64;
+
+/// The life of a token, as login or renewal answered it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Lease {
+    /// When it was granted.
+    pub granted: UnixMilliseconds,
+    /// How long it lives; `None` for ever.
+    pub milliseconds: Option<u64>,
+    /// Whether it can be renewed.
+    pub renewable: bool,
+}
+
+/// What a token needs before it is used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// It can be used, and should be renewed.
+    Renewal,
+    /// A new login.
+    Login,
+}
+
+impl Lease {
+    /// A lease of `seconds`, granted at `now`; zero seconds is for ever, as Vault says for a root token.
+    pub fn new(now: UnixMilliseconds, seconds: u64, renewable: bool) -> Self {
+        Self {
+            granted: now,
+            milliseconds: (seconds > 0).then(|| seconds.saturating_mul(1000)),
+            renewable,
+        }
+    }
+
+    /// What the token needs if it is used until `until`.
+    ///
+    /// `grace` is how long before its end the token counts as expired. A grace period longer than
+    /// half the token's life would have us log in for every request, so it is cut to a tenth.
+    /// A clock that stands before the grant has been set back: the lease cannot be judged,
+    /// and Vault, asked, will say whether the token is dead.
+    pub fn need(
+        &self,
+        now: UnixMilliseconds,
+        until: UnixMilliseconds,
+        grace: SignedMilliseconds,
+    ) -> Need {
+        let Some(life) = self.milliseconds else { return Need::Nothing };
+        let life_signed = i64::try_from(life).unwrap_or(i64::MAX);
+        let grace = if grace.0 > life_signed / 2 { life_signed / 10 } else { grace.0 };
+        let left_at = |time: u64| {
+            life_signed - i64::try_from(time.saturating_sub(self.granted)).unwrap_or(i64::MAX)
+        };
+        if left_at(now) <= grace {
+            return Need::Login;
+        }
+        let in_last_fifth = left_at(now) < life_signed / 5;
+        let ends_before_until = left_at(until) <= grace && left_at(now) <= life_signed * 4 / 5;
+        if self.renewable && (in_last_fifth || ends_before_until) {
+            Need::Renewal
+        } else {
+            Need::Nothing
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_renewed_in_its_last_fifth_and_replaced_when_it_ends() {
+        let check = |seconds, renewable, after: u64, grace, expect| {
+            let lease = Lease::new(1_000_000, seconds, renewable);
+            let now = 1_000_000 + after;
+            assert_eq!(
+                lease.need(now, now, SignedMilliseconds(grace)),
+                expect,
+                "{seconds} s, {after} ms later, grace {grace}"
+            );
+        };
+        check(100, true, 0, 10_000, Need::Nothing);
+        check(100, true, 79_000, 10_000, Need::Nothing);
+        check(100, true, 81_000, 10_000, Need::Renewal);
+        check(100, true, 90_000, 10_000, Need::Login);
+        check(100, false, 85_000, 10_000, Need::Nothing);
+        check(100, false, 91_000, 10_000, Need::Login);
+        check(0, true, 1_000_000_000, 10_000, Need::Nothing);
+        check(8, true, 0, 10_000, Need::Nothing);
+        check(8, true, 7_000, 10_000, Need::Renewal);
+        check(8, true, 7_300, 10_000, Need::Login);
+        check(3600, true, 0, 7_200_000, Need::Nothing);
+        check(1, true, 2_000, -5_000, Need::Renewal);
+        check(100, true, 100_000_000, 0, Need::Login);
+    }
+
+    #[test]
+    fn a_token_that_ends_within_the_invocation_is_renewed_beside_it() {
+        let lease = Lease::new(0, 100, true);
+        assert_eq!(lease.need(50_000, 80_000, SignedMilliseconds(10_000)), Need::Nothing);
+        assert_eq!(lease.need(50_000, 95_000, SignedMilliseconds(10_000)), Need::Renewal);
+        let fresh = Lease::new(0, 100, true);
+        assert_eq!(
+            fresh.need(1_000, 900_000, SignedMilliseconds(10_000)),
+            Need::Nothing,
+            "a renewal would gain nothing"
+        );
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_expire_a_token() {
+        let lease = Lease::new(1_000_000, 100, true);
+        assert_eq!(lease.need(10, 10, SignedMilliseconds(10_000)), Need::Nothing);
+    }
+}

@@ -1,0 +1,90 @@
+//! The environment as a map, and what is found wrong with it. Findings never show values.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use zeroize::Zeroize;
+
+/// The variables of a process or of a test. An empty value is unset.
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// Those of `variables` that are not empty.
+    pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let mut variables: BTreeMap<_, _> = variables.into_iter().collect();
+        variables.retain(|_, value| !value.is_empty());
+        Self(variables)
+    }
+
+    /// The value of `name`.
+    pub fn value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The value of `name` without blanks around it.
+    pub fn trimmed(&self, name: &str) -> Option<&str> {
+        self.value(name).map(str::trim).filter(|value| !value.is_empty())
+    }
+
+    /// The value of a Vault client's variable, or of its OpenBao twin.
+    pub fn client(&self, name: &str) -> Option<&str> {
+        self.value(name).or_else(|| {
+            let twin = name.strip_prefix("VAULT_")?;
+            self.value(&format!("BAO_{twin}"))
+        })
+    }
+
+    /// Names that begin with `prefix`, in order.
+    pub fn names_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0
+            .range(prefix.to_owned()..)
+            .map(|(name, _)| name.as_str())
+            .take_while(move |name| name.starts_with(prefix))
+    }
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+/// One thing that is wrong with a variable.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Finding {
+    /// The variable.
+    pub variable: String,
+    /// What is wrong, what follows from it, and what to do.
+    pub problem: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.variable, self.problem)
+    }
+}
+
+/// Everything that is wrong.
+#[derive(Debug, Default)]
+pub struct Findings {
+    /// What makes a start impossible.
+    pub errors: Vec<Finding>,
+    /// What was tolerated, as the incumbent does.
+    pub warnings: Vec<Finding>,
+}
+
+impl Findings {
+    pub(super) fn error(&mut self, variable: impl Into<String>, problem: impl Into<String>) {
+        self.errors.push(Finding { variable: variable.into(), problem: problem.into() });
+    }
+
+    pub(super) fn warning(&mut self, variable: impl Into<String>, problem: impl Into<String>) {
+        self.warnings.push(Finding { variable: variable.into(), problem: problem.into() });
+    }
+}

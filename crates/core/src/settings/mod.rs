@@ -1,0 +1,275 @@
+//! What the extension was told by its environment: parsed once, every mistake found together.
+
+mod environment;
+mod parse;
+mod secret_files;
+#[cfg(test)]
+mod tests;
+pub mod variables;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::address::{Address, Origin};
+use crate::duration::SignedMilliseconds;
+
+pub use environment::{Environment, Finding, Findings};
+pub use secret_files::SecretFile;
+
+/// Everything the extension was told.
+#[derive(Debug)]
+pub struct Settings {
+    /// How requests reach Vault.
+    pub vault: Vault,
+    /// Who the extension is to Vault.
+    pub identity: Identity,
+    /// How long before its end a token counts as expired.
+    pub token_grace: SignedMilliseconds,
+    /// Whether the token is revoked at the end.
+    pub revoke: Revoke,
+    /// Secrets to write to files; empty in proxy mode.
+    pub files: Vec<SecretFile>,
+    /// What happens to a secret that is not there.
+    pub missing_secret: MissingSecret,
+    /// The local Vault API; `None` in file mode.
+    pub proxy: Option<Proxy>,
+    /// How long login and files may take; `None` for the default of the initialization type.
+    pub init_timeout: Option<Duration>,
+}
+
+/// How requests reach Vault.
+#[derive(Debug)]
+pub struct Vault {
+    /// Where it is.
+    pub address: Address,
+    /// What is trusted and shown in the TLS handshake.
+    pub tls: Tls,
+    /// `VAULT_PROXY_ADDR` or `VAULT_HTTP_PROXY`: a forward proxy whatever the address is.
+    pub forward_proxy: Option<Origin>,
+    /// Namespace of the extension's own requests.
+    pub namespace: Option<String>,
+    /// Headers of the extension's own requests.
+    pub headers: Vec<(String, String)>,
+    /// `X-Vault-Wrap-TTL` of the extension's own requests.
+    pub wrap_ttl: Option<String>,
+    /// Time for one of the extension's own requests, retries included.
+    pub timeout: Duration,
+    /// Retries of the extension's own requests.
+    pub max_retries: u32,
+    /// Pace of the extension's own requests.
+    pub rate_limit: Option<RateLimit>,
+    /// Whether one redirect is followed.
+    pub redirects: Redirects,
+    /// Whether an SRV record names host and port.
+    pub srv_lookup: SrvLookup,
+}
+
+/// Who the extension is to Vault.
+#[derive(Debug)]
+pub enum Identity {
+    /// AWS IAM authentication.
+    AwsIam(AwsIam),
+    /// A token that was given; for local use.
+    Token(SecretString),
+}
+
+/// AWS IAM authentication.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AwsIam {
+    /// Path of the auth method, without `auth/`.
+    pub mount: String,
+    /// Vault role.
+    pub role: String,
+    /// Value of `X-Vault-AWS-IAM-Server-ID`.
+    pub server_id: Option<String>,
+    /// IAM role to assume before the login.
+    pub assumed_role: Option<AssumedRole>,
+    /// Region whose STS endpoint is signed for, where one is named.
+    pub sts_region: Option<String>,
+}
+
+/// An IAM role to assume before the login.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AssumedRole {
+    /// Its ARN.
+    pub arn: String,
+    /// The external id its trust policy asks for.
+    pub external_id: Option<String>,
+}
+
+/// What is trusted and shown in the TLS handshake.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Who may have signed Vault's certificate.
+    pub authorities: Authorities,
+    /// Certificate that Vault may ask for.
+    pub client_identity: Option<ClientIdentity>,
+    /// Name to verify instead of the address's host.
+    pub server_name: Option<String>,
+    /// Whether the certificate is verified at all.
+    pub verification: Verification,
+}
+
+/// Who may have signed a server's certificate.
+#[derive(Clone, Debug)]
+pub enum Authorities {
+    /// Those of `SSL_CERT_FILE` and `SSL_CERT_DIR` if set, else the public ones.
+    Default {
+        /// `SSL_CERT_FILE`
+        ssl_cert_file: Option<PathBuf>,
+        /// `SSL_CERT_DIR`
+        ssl_cert_dir: Option<PathBuf>,
+    },
+    /// `VAULT_CAPATH`: those in this directory only.
+    Directory(PathBuf),
+    /// `VAULT_CACERT`: those in this file only.
+    File(PathBuf),
+    /// `VAULT_CACERT_BYTES`: those in this text only.
+    Pem(String),
+}
+
+impl Default for Authorities {
+    fn default() -> Self {
+        Self::Default { ssl_cert_file: None, ssl_cert_dir: None }
+    }
+}
+
+/// A client certificate and its key, as PEM files.
+#[derive(Clone, Debug)]
+pub struct ClientIdentity {
+    /// `VAULT_CLIENT_CERT`
+    pub certificate: PathBuf,
+    /// `VAULT_CLIENT_KEY`
+    pub key: PathBuf,
+}
+
+/// Whether a server's certificate is verified.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Verification {
+    /// It is.
+    #[default]
+    Full,
+    /// `VAULT_SKIP_VERIFY`: any is taken.
+    Skip,
+}
+
+/// A pace for requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RateLimit {
+    /// Requests a second.
+    pub per_second: f64,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+/// Whether one redirect is followed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Redirects {
+    /// One is.
+    FollowOne,
+    /// None is.
+    Refuse,
+}
+
+/// Whether an SRV record names host and port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SrvLookup {
+    /// It does, unless the address has a port.
+    Ask,
+    /// It does not.
+    Off,
+}
+
+/// Whether the token is revoked when the environment ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Revoke {
+    /// Always.
+    Always,
+    /// Unless a lease or a child token hangs on it.
+    Auto,
+    /// Never.
+    Never,
+}
+
+/// What happens to a secret that is not there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MissingSecret {
+    /// Init fails.
+    Fail,
+    /// Its file holds `null`.
+    Null,
+}
+
+/// The local Vault API.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Proxy {
+    /// Port on 127.0.0.1.
+    pub port: u16,
+    /// What may be served again; `None` if nothing may.
+    pub cache: Option<Cache>,
+}
+
+/// What the proxy may serve again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Cache {
+    /// For how long.
+    pub ttl: Duration,
+    /// Which requests.
+    pub applies: CacheApplies,
+    /// Bytes in all.
+    pub size: u32,
+}
+
+/// Which requests the cache serves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CacheApplies {
+    /// Every GET that does not say otherwise.
+    ToEveryGet,
+    /// Those that ask for it.
+    WhereAsked,
+}
+
+/// How log lines look and which are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Log {
+    /// The least level that is written; `None` for none at all.
+    pub level: Option<Level>,
+    /// Text or JSON.
+    pub format: LogFormat,
+}
+
+/// Weight of a log line.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something will fail or surprise.
+    Warn,
+    /// What happens once in a life.
+    Info,
+    /// What happens once in a request.
+    Debug,
+    /// More.
+    Trace,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum LogFormat {
+    /// One JSON object a line, as Lambda's own.
+    Json,
+    /// Text.
+    Text,
+}
+
+/// How to log, which is needed before anything can be reported.
+pub fn log(environment: &Environment) -> (Log, Findings) {
+    parse::log(environment)
+}
+
+/// Everything else; with errors in the findings there is no `Settings`.
+pub fn parse(environment: &Environment) -> (Option<Settings>, Findings) {
+    parse::settings(environment)
+}

@@ -1,0 +1,188 @@
+//! What each variable does, by table.
+
+use super::*;
+
+const BASE: &[(&str, &str)] = &[
+    ("VAULT_ADDR", "http://127.0.0.1:9200"),
+    ("VAULT_AUTH_PROVIDER", "aws"),
+    ("VAULT_AUTH_ROLE", "lambda"),
+];
+
+fn environment(more: &[(&str, &str)]) -> Environment {
+    Environment::new(
+        BASE.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+    )
+}
+
+fn parsed(more: &[(&str, &str)]) -> Settings {
+    let (settings, findings) = parse(&environment(more));
+    settings.unwrap_or_else(|| panic!("{more:?}: {findings:?}"))
+}
+
+/// Which variables are errors and which are warnings.
+fn check(more: &[(&str, &str)], errors: &[&str], warnings: &[&str]) {
+    let (settings, findings) = parse(&environment(more));
+    let names =
+        |findings: &[Finding]| findings.iter().map(|f| f.variable.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&findings.errors), errors, "errors of {more:?}");
+    assert_eq!(names(&findings.warnings), warnings, "warnings of {more:?}");
+    assert_eq!(settings.is_some(), errors.is_empty());
+    for (_, value) in more.iter().filter(|(_, value)| value.len() > 8) {
+        assert!(!format!("{findings:?}").contains(value), "a finding shows a value");
+    }
+}
+
+#[test]
+fn what_the_incumbent_refuses_is_an_error_and_what_it_tolerates_a_warning() {
+    check(&[], &[], &[]);
+    check(&[("VAULT_ADDR", " http://127.0.0.1:9200 ")], &["VAULT_ADDR"], &[]);
+    check(&[("VAULT_ADDR", "127.0.0.1:9200")], &["VAULT_ADDR"], &[]);
+    check(&[("VAULT_ADDR", "http://127.0.0.1:8200")], &["VLE_VAULT_ADDR"], &[]);
+    check(&[("VAULT_ADDR", "")], &["VAULT_ADDR"], &[]);
+    check(
+        &[("VAULT_AUTH_PROVIDER", ""), ("VAULT_AUTH_ROLE", " ")],
+        &["VAULT_AUTH_PROVIDER", "VAULT_AUTH_ROLE"],
+        &[],
+    );
+    check(
+        &[("VAULT_AUTH_ROLE", ""), ("VAULT_TOKEN", "hvs.canary-token")],
+        &["VAULT_AUTH_ROLE"],
+        &[],
+    );
+    check(&[("VAULT_TOKEN", "hvs.canary-token")], &[], &["VAULT_TOKEN"]);
+    check(&[("VAULT_RUN_MODE", "bogus")], &[], &["VAULT_RUN_MODE"]);
+    check(&[("VAULT_TOKEN_EXPIRY_GRACE_PERIOD", "300")], &["VAULT_TOKEN_EXPIRY_GRACE_PERIOD"], &[]);
+    check(&[("VAULT_DEFAULT_CACHE_TTL", "300")], &[], &["VAULT_DEFAULT_CACHE_TTL"]);
+    check(
+        &[("VAULT_DEFAULT_CACHE_TTL", "60s"), ("VAULT_DEFAULT_CACHE_ENABLED", "yes")],
+        &[],
+        &["VAULT_DEFAULT_CACHE_ENABLED"],
+    );
+    check(&[("VAULT_SKIP_VERIFY", "yes")], &["VAULT_SKIP_VERIFY"], &[]);
+    check(&[("VAULT_SKIP_VERIFY", "1")], &[], &["VAULT_SKIP_VERIFY"]);
+    check(&[("VAULT_CLIENT_CERT", "/c.pem")], &["VAULT_CLIENT_KEY"], &[]);
+    check(&[("VAULT_CLIENT_TIMEOUT", "soon")], &["VAULT_CLIENT_TIMEOUT"], &[]);
+    check(&[("VAULT_MAX_RETRIES", "many")], &["VAULT_MAX_RETRIES"], &[]);
+    check(&[("VAULT_HEADERS", "X-Custom: one")], &["VAULT_HEADERS"], &[]);
+    check(&[("VAULT_HEADERS", r#"{"X-Vault-Token":"t"}"#)], &["VAULT_HEADERS"], &[]);
+    check(&[("VAULT_RATE_LIMIT", "fast")], &["VAULT_RATE_LIMIT"], &[]);
+    check(&[("VAULT_PROXY_ADDR", "://x")], &["VAULT_PROXY_ADDR"], &[]);
+    check(&[("VAULT_DISABLE_REDIRECTS", "maybe")], &["VAULT_DISABLE_REDIRECTS"], &[]);
+    check(&[("VAULT_SRV_LOOKUP", "on")], &["VAULT_SRV_LOOKUP"], &[]);
+    check(&[("VAULT_SECRET_FILE", "x.json")], &[], &["VAULT_SECRET_FILE"]);
+    check(&[("VAULT_SECRET_PATH_DB", "kv/data/db")], &["VAULT_SECRET_PATH_DB"], &[]);
+    check(&[("VAULT_SECRET_FILE_DB", "db.json")], &["VAULT_SECRET_FILE_DB"], &[]);
+    check(
+        &[("VAULT_SECRET_PATH_", "kv/data/db"), ("VAULT_SECRET_FILE_", "db.json")],
+        &["VAULT_SECRET_PATH_"],
+        &[],
+    );
+    check(
+        &[
+            ("VAULT_SECRET_PATH", "a"),
+            ("VAULT_SECRET_PATH_DB", "b"),
+            ("VAULT_SECRET_FILE_DB", "./x/../secret.json"),
+        ],
+        &["VAULT_SECRET_PATH_DB"],
+        &[],
+    );
+    check(
+        &[("VAULT_RUN_MODE", "proxy"), ("VAULT_SECRET_PATH_DB", "kv/data/db")],
+        &[],
+        &["VAULT_SECRET_PATH_DB"],
+    );
+}
+
+#[test]
+fn our_own_variables_are_strict() {
+    check(&[("STRONGROOM_REVOKE", "sometimes")], &["STRONGROOM_REVOKE"], &[]);
+    check(&[("STRONGROOM_MISSING_SECRET", "NULL")], &["STRONGROOM_MISSING_SECRET"], &[]);
+    check(&[("STRONGROOM_INIT_TIMEOUT", "8")], &["STRONGROOM_INIT_TIMEOUT"], &[]);
+    check(&[("STRONGROOM_PROXY_PORT", "0")], &["STRONGROOM_PROXY_PORT"], &[]);
+    check(&[("STRONGROOM_PROXY_PORT", "70000")], &["STRONGROOM_PROXY_PORT"], &[]);
+    check(&[("STRONGROOM_CACHE_SIZE", "1GB")], &["STRONGROOM_CACHE_SIZE"], &[]);
+    check(&[("STRONGROOM_EXTERNAL_ID", "x")], &["STRONGROOM_EXTERNAL_ID"], &[]);
+    check(&[("STRONGROOM_REVOKED", "never")], &["STRONGROOM_REVOKED"], &[]);
+}
+
+#[test]
+fn all_mistakes_are_reported_together() {
+    check(
+        &[
+            ("VAULT_ADDR", "nonsense"),
+            ("VAULT_AUTH_ROLE", ""),
+            ("STRONGROOM_REVOKE", "x"),
+            ("VAULT_MAX_RETRIES", "x"),
+        ],
+        &["VAULT_ADDR", "VAULT_MAX_RETRIES", "VAULT_AUTH_ROLE", "STRONGROOM_REVOKE"],
+        &[],
+    );
+}
+
+#[test]
+fn the_address_is_that_of_the_agent_then_vle_then_vault() {
+    let check = |more: &[(&str, &str)], expect: &str| {
+        assert_eq!(parsed(more).vault.address.to_string(), expect, "{more:?}");
+    };
+    check(&[], "http://127.0.0.1:9200");
+    check(
+        &[("VLE_VAULT_ADDR", "  http://a \n"), ("VAULT_ADDR", "http://127.0.0.1:8200")],
+        "http://a",
+    );
+    check(&[("VLE_VAULT_ADDR", "http://a"), ("VAULT_AGENT_ADDR", "http://b")], "http://b");
+    check(&[("VLE_VAULT_ADDR", "")], "http://127.0.0.1:9200");
+    check(&[("VAULT_ADDR", ""), ("BAO_ADDR", "http://bao")], "http://bao");
+}
+
+#[test]
+fn secrets_go_to_their_files() {
+    let check = |more: &[(&str, &str)], expect: &[(&str, &str)]| {
+        let files = parsed(more).files;
+        let found: Vec<_> =
+            files.iter().map(|f| (f.path.as_str(), f.file.to_str().unwrap())).collect();
+        assert_eq!(found, expect, "{more:?}");
+    };
+    check(
+        &[("VAULT_SECRET_PATH", " /kv//data/app ")],
+        &[("kv/data/app", "/tmp/vault/secret.json")],
+    );
+    check(
+        &[("VAULT_SECRET_PATH", "a"), ("VAULT_SECRET_FILE", "/tmp/x/y.json")],
+        &[("a", "/tmp/x/y.json")],
+    );
+    check(
+        &[("VAULT_SECRET_PATH", "a"), ("VAULT_SECRET_FILE", "../climbed.json")],
+        &[("a", "/tmp/climbed.json")],
+    );
+    check(
+        &[
+            ("VAULT_SECRET_PATH_B", "b"),
+            ("VAULT_SECRET_FILE_B", "b.json"),
+            ("VAULT_SECRET_PATH", "a"),
+        ],
+        &[("a", "/tmp/vault/secret.json"), ("b", "/tmp/vault/b.json")],
+    );
+    check(&[("VAULT_RUN_MODE", "PROXY"), ("VAULT_SECRET_PATH", "a")], &[]);
+}
+
+#[test]
+fn a_token_alone_is_an_identity() {
+    let settings = parsed(&[
+        ("VAULT_AUTH_PROVIDER", ""),
+        ("VAULT_AUTH_ROLE", ""),
+        ("VAULT_TOKEN", "hvs.canary"),
+    ]);
+    assert!(matches!(settings.identity, Identity::Token(_)));
+    assert!(!format!("{settings:?}").contains("canary"));
+}
+
+#[test]
+fn levels_and_formats_of_the_log() {
+    let check = |more: &[(&str, &str)], level, format| {
+        assert_eq!(log(&environment(more)).0, Log { level, format }, "{more:?}");
+    };
+    check(&[], Some(Level::Info), LogFormat::Text);
+    check(&[("VAULT_LOG_LEVEL", "debug")], Some(Level::Debug), LogFormat::Text);
+    check(&[("VAULT_LOG_LEVEL", "OFF"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")], None, LogFormat::Json);
+    check(&[("VAULT_LOG_LEVEL", "LOUD")], Some(Level::Info), LogFormat::Text);
+}
