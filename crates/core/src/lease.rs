@@ -62,11 +62,14 @@ impl Lease {
             return Need::Login;
         }
         let in_last_fifth = left_at(now) < life_signed / 5;
-        let ends_before_until = left_at(until) <= grace && left_at(now) <= life_signed * 4 / 5;
-        if self.renewable && (in_last_fifth || ends_before_until) {
-            Need::Renewal
-        } else {
-            Need::Nothing
+        let needed = i64::try_from(until.saturating_sub(now)).unwrap_or(i64::MAX);
+        // A token that cannot live that long is not asked for again and again.
+        let new_one_lasts = life_signed > needed.saturating_add(grace);
+        let ends_before_until = left_at(until) <= grace && new_one_lasts;
+        match (self.renewable, in_last_fifth, ends_before_until) {
+            (true, true, _) | (true, _, true) => Need::Renewal,
+            (false, _, true) => Need::Login,
+            _ => Need::Nothing,
         }
     }
 }
@@ -103,15 +106,19 @@ mod tests {
 
     #[test]
     fn a_token_that_ends_within_the_invocation_is_renewed_beside_it() {
-        let lease = Lease::new(0, 100, true);
-        assert_eq!(lease.need(50_000, 80_000, SignedMilliseconds(10_000)), Need::Nothing);
-        assert_eq!(lease.need(50_000, 95_000, SignedMilliseconds(10_000)), Need::Renewal);
-        let fresh = Lease::new(0, 100, true);
-        assert_eq!(
-            fresh.need(1_000, 900_000, SignedMilliseconds(10_000)),
-            Need::Nothing,
-            "a renewal would gain nothing"
-        );
+        let check = |renewable, now, until, expect| {
+            let lease = Lease::new(0, 100, renewable);
+            assert_eq!(
+                lease.need(now, until, SignedMilliseconds(10_000)),
+                expect,
+                "{now} to {until}"
+            );
+        };
+        check(true, 50_000, 80_000, Need::Nothing);
+        check(true, 50_000, 95_000, Need::Renewal);
+        check(false, 50_000, 95_000, Need::Login);
+        check(true, 1_000, 900_000, Need::Nothing);
+        check(false, 50_000, 900_000, Need::Nothing);
     }
 
     #[test]

@@ -6,5 +6,7 @@
 pub mod address;
 pub mod document;
 pub mod duration;
+pub mod failure;
 pub mod lease;
 pub mod settings;
+pub mod timestamp;

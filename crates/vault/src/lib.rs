@@ -1,1 +1,16 @@
 //! A Vault client for AWS IAM authentication; knows nothing of Lambda.
+
+pub mod advice;
+pub mod aws;
+pub mod client;
+pub mod clock;
+pub mod error;
+pub mod forward;
+pub mod http;
+pub mod login;
+pub mod srv;
+pub mod tls;
+pub mod token;
+
+mod pace;
+mod refusal;

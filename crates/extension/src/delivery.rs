@@ -1,0 +1,4 @@
+//! The ways by which a secret reaches the function.
+
+pub(crate) mod files;
+pub(crate) mod proxy;

@@ -1,0 +1,173 @@
+//! The local Vault API: any Vault client of the function's works through it, without a token.
+
+mod answer;
+mod request;
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use strongroom_core::settings;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::exit::{Category, Failure};
+use crate::process;
+use crate::store::{Answer, Store};
+
+use answer::AnswerBody;
+
+/// The port, taken; nobody is answered before [`Listener::serve`].
+pub(crate) struct Listener {
+    listener: TcpListener,
+    settings: settings::Proxy,
+}
+
+/// What each request needs.
+struct Proxy {
+    store: Arc<Store>,
+    settings: settings::Proxy,
+}
+
+impl Listener {
+    /// Takes the port on 127.0.0.1, before the runtime starts.
+    pub(crate) async fn bind(settings: settings::Proxy) -> Result<Self, Failure> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
+        match TcpListener::bind(address).await {
+            Ok(listener) => Ok(Self { listener, settings }),
+            Err(error) => Err(Failure::new(
+                Category::Listener,
+                format!("cannot listen on {address} for the function's Vault clients: {error}"),
+            )
+            .with_hint(
+                "another extension or process holds the port: take vault-lambda-extension out of the layers, or set \
+                 STRONGROOM_PROXY_PORT, or VAULT_RUN_MODE=file if nothing uses the proxy",
+            )),
+        }
+    }
+
+    /// Answers clients for ever.
+    pub(crate) async fn serve(self, store: Arc<Store>) {
+        let limit = client_limit();
+        let permits = Arc::new(Semaphore::new(limit));
+        let proxy = Arc::new(Proxy { store, settings: self.settings });
+        loop {
+            let permit = match Arc::clone(&permits).try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                Err(_) => proxy.wait_for_permit(&permits).await,
+            };
+            match (self.listener.accept().await, permit) {
+                (Ok((stream, _)), Some(permit)) => {
+                    tokio::spawn(Arc::clone(&proxy).serve_connection(stream, permit));
+                }
+                (Ok((stream, _)), None) => {
+                    tokio::spawn(refuse(stream, limit));
+                }
+                (Err(error), _) => {
+                    tracing::warn!(%error, "cannot accept a client of the proxy; it may be out of file descriptors");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+impl Proxy {
+    async fn wait_for_permit(&self, permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        let clock = self.store.client().clock();
+        clock.before(self.store.deadline(), Arc::clone(permits).acquire_owned()).await?.ok()
+    }
+
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+        // Requests are small and each waits for its answer.
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(move |request| {
+            let proxy = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(proxy.answer_without_panic(request).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .auto_date_header(false)
+            .max_headers(MOST_HEADERS)
+            .serve_connection(TokioIo::new(stream), service);
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a client of the proxy went away");
+        }
+        drop(permit);
+    }
+
+    /// A defect costs the request in which it shows, not the environment.
+    async fn answer_without_panic(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Response<AnswerBody> {
+        let mut answering = Box::pin(self.answer(request));
+        std::future::poll_fn(|cx| {
+            let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx)));
+            polled.unwrap_or_else(|_| {
+                Poll::Ready(answer::own_error(500, "a defect of the extension; see its log"))
+            })
+        })
+        .await
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let prepared =
+            match request::prepare(request, &self.settings, self.store.client().namespace()) {
+                Ok(prepared) => prepared,
+                Err(problem) => return answer::own_error(400, problem),
+            };
+        if prepared.renews_token {
+            self.store.session().forget();
+        }
+        let method = prepared.request.method().clone();
+        let path = prepared.request.uri().path().to_owned();
+        let answer =
+            self.store.answer(prepared.request, prepared.identity, prepared.cache_use).await;
+        match answer {
+            Ok(Answer::Whole(response)) => response.map(AnswerBody::whole),
+            Ok(Answer::Streamed(response)) => {
+                let session = Arc::clone(self.store.session());
+                response.map(|body| AnswerBody::streamed(body, session))
+            }
+            Err(problem) => {
+                let response = answer::of_problem(&problem);
+                tracing::warn!(%method, path, status = response.status().as_u16(), "{}", answer::explain(&problem));
+                response
+            }
+        }
+    }
+}
+
+/// 503 for a client that found no place in time.
+async fn refuse(mut stream: TcpStream, limit: usize) {
+    let body =
+        format!("{{\"errors\":[\"all {limit} connections of the local Vault API are in use\"]}}");
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // A client that does not read its refusal is gone.
+    let _ = tokio::time::timeout(REFUSAL_PATIENCE, stream.write_all(answer.as_bytes())).await;
+}
+
+/// Clients at most: a quarter of the descriptors, which the function shares.
+fn client_limit() -> usize {
+    usize::try_from(process::descriptor_limit() / 4).unwrap_or(MOST_CLIENTS).clamp(1, MOST_CLIENTS)
+}
+
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const MOST_CLIENTS: usize = 256;
+const MOST_HEADERS: usize = 128;
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);

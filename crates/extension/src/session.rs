@@ -1,0 +1,289 @@
+//! The token: logged in for once by whoever needs it first, renewed in time, replaced when dead.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use strongroom_core::duration::SignedMilliseconds;
+use strongroom_core::lease::{Lease, Need, UnixMilliseconds};
+use strongroom_core::settings::Revoke;
+use strongroom_vault::client::Client;
+use strongroom_vault::clock::Deadline;
+use strongroom_vault::error::Error;
+use strongroom_vault::login::Login;
+use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// Holds the token.
+pub(crate) struct Session {
+    client: Arc<Client>,
+    source: TokenSource,
+    grace: SignedMilliseconds,
+    revoke: Revoke,
+    state: Mutex<State>,
+    /// Whether revoking the token would take something from the function.
+    is_leased: AtomicBool,
+}
+
+/// Where tokens come from.
+pub(crate) enum TokenSource {
+    /// From the environment, for local use.
+    Given(Arc<Token>),
+    /// From logins.
+    Login(Arc<Login>),
+}
+
+/// What a login ends with, for all who wait for it.
+pub(crate) type Outcome = Result<Arc<Token>, Arc<Error>>;
+
+#[derive(Default)]
+struct State {
+    token: Option<Arc<Token>>,
+    login: Weak<Flight>,
+    renewal: Weak<Flight>,
+    /// No renewal before this time: the last one got no answer.
+    no_renewal_before: UnixMilliseconds,
+}
+
+/// Work under way for all who wait for it; given up when the last of them goes away.
+struct Flight {
+    outcome: watch::Receiver<Option<Outcome>>,
+    task: AbortHandle,
+}
+
+impl Session {
+    pub(crate) fn new(
+        client: Arc<Client>,
+        source: TokenSource,
+        grace: SignedMilliseconds,
+        revoke: Revoke,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            client,
+            source,
+            grace,
+            revoke,
+            state: Mutex::default(),
+            is_leased: AtomicBool::new(false),
+        })
+    }
+
+    /// A token that can be used now and, if it can be had, until `until`.
+    pub(crate) async fn token(
+        self: &Arc<Self>,
+        until: UnixMilliseconds,
+        deadline: Deadline,
+    ) -> Outcome {
+        if let TokenSource::Given(token) = &self.source {
+            return Ok(Arc::clone(token));
+        }
+        let now = self.client.clock().now();
+        let held = self.lock().token.clone();
+        let Some(token) = held else { return self.log_in(deadline).await };
+        match token.lease.need(now, until.max(now), self.grace) {
+            Need::Nothing => Ok(token),
+            Need::Renewal => Ok(self.renew(token, deadline).await),
+            Need::Login => match self.log_in(deadline).await {
+                // The grace period has begun, but the token still lives.
+                Err(error) if is_alive(&token.lease, self.client.clock().now()) => {
+                    tracing::warn!(%error, "cannot log in again; the old token is used to its end");
+                    Ok(token)
+                }
+                outcome => outcome,
+            },
+        }
+    }
+
+    /// Whether a token is held that is good until `until`.
+    pub(crate) fn is_good_until(&self, until: UnixMilliseconds) -> bool {
+        let now = self.client.clock().now();
+        match (&self.source, &self.lock().token) {
+            (TokenSource::Given(_), _) => true,
+            (_, Some(token)) => token.lease.need(now, until.max(now), self.grace) == Need::Nothing,
+            (_, None) => false,
+        }
+    }
+
+    /// Vault says that this token is dead: if it is still ours, the next request logs in.
+    pub(crate) fn reject(&self, dead: &Arc<Token>) {
+        let mut state = self.lock();
+        if state.token.as_ref().is_some_and(|held| held.is_same_as(dead)) {
+            tracing::info!("Vault says that the token is dead: logging in again");
+            state.token = None;
+        }
+    }
+
+    /// Forgets the token, so that the next request logs in.
+    pub(crate) fn forget(&self) {
+        self.lock().token = None;
+    }
+
+    /// Whether `token` is the one held.
+    pub(crate) fn is_current(&self, token: &Arc<Token>) -> bool {
+        match &self.source {
+            TokenSource::Given(given) => given.is_same_as(token),
+            TokenSource::Login(_) => {
+                self.lock().token.as_ref().is_some_and(|held| held.is_same_as(token))
+            }
+        }
+    }
+
+    /// Notes that something the function may still use would end with the token.
+    pub(crate) fn note_lease(&self) {
+        self.is_leased.store(true, Ordering::Relaxed);
+    }
+
+    /// Revokes the token if that is ours to do, and forgets it in any case.
+    pub(crate) async fn end(&self, deadline: Deadline) {
+        let Some(token) = self.lock().token.take() else { return };
+        let is_ours = token.origin == TokenOrigin::Login && token.kind == TokenKind::Service;
+        let is_wanted = match self.revoke {
+            Revoke::Always => true,
+            Revoke::Auto => !self.is_leased.load(Ordering::Relaxed),
+            Revoke::Never => false,
+        };
+        if !is_ours || !is_wanted {
+            return;
+        }
+        match self.client.revoke(&token, deadline).await {
+            Ok(()) => tracing::debug!("token revoked"),
+            Err(error) => {
+                tracing::warn!(%error, "the token could not be revoked and lives to its end")
+            }
+        }
+    }
+
+    async fn log_in(self: &Arc<Self>, deadline: Deadline) -> Outcome {
+        let flight = {
+            let mut state = self.lock();
+            match state.login.upgrade() {
+                Some(flight) => flight,
+                None => {
+                    let session = Arc::clone(self);
+                    let flight = Flight::begin(async move { session.log_in_now(deadline).await });
+                    state.login = Arc::downgrade(&flight);
+                    flight
+                }
+            }
+        };
+        self.await_flight(&flight, deadline).await
+    }
+
+    async fn log_in_now(&self, deadline: Deadline) -> Outcome {
+        let TokenSource::Login(login) = &self.source else {
+            unreachable!("a given token needs no login")
+        };
+        let start = self.client.clock().now();
+        let outcome = login.log_in(&self.client, deadline).await.map(Arc::new).map_err(Arc::new);
+        if let Ok(token) = &outcome {
+            let milliseconds = self.client.clock().now().saturating_sub(start);
+            tracing::debug!(milliseconds, "logged in at {}", login.describe());
+            self.lock().token = Some(Arc::clone(token));
+        }
+        outcome
+    }
+
+    /// The renewed token, or after a short wait the old one, which is still good.
+    async fn renew(self: &Arc<Self>, token: Arc<Token>, deadline: Deadline) -> Arc<Token> {
+        let flight = {
+            let mut state = self.lock();
+            if self.client.clock().now() < state.no_renewal_before {
+                return token;
+            }
+            match state.renewal.upgrade() {
+                Some(flight) => flight,
+                None => {
+                    let session = Arc::clone(self);
+                    let old = Arc::clone(&token);
+                    let flight =
+                        Flight::begin(async move { Ok(session.renew_now(old, deadline).await) });
+                    state.renewal = Arc::downgrade(&flight);
+                    flight
+                }
+            }
+        };
+        let patience = self.client.clock().deadline_in(RENEWAL_PATIENCE);
+        let outcome = self.await_flight(&flight, deadline.min(patience)).await;
+        match outcome {
+            Ok(renewed) => renewed,
+            Err(_) => {
+                let pause = u64::try_from(RENEWAL_PAUSE.as_millis()).unwrap_or(0);
+                self.lock().no_renewal_before = self.client.clock().now() + pause;
+                token
+            }
+        }
+    }
+
+    async fn renew_now(&self, old: Arc<Token>, deadline: Deadline) -> Arc<Token> {
+        match self.client.renew(&old, deadline).await {
+            Ok(lease) => {
+                tracing::debug!("token renewed");
+                let renewed = Arc::new(old.renewed(lease));
+                let mut state = self.lock();
+                if state.token.as_ref().is_some_and(|held| held.is_same_as(&old)) {
+                    state.token = Some(Arc::clone(&renewed));
+                }
+                renewed
+            }
+            Err(error) => {
+                if error.says_invalid_token() {
+                    self.reject(&old);
+                } else {
+                    tracing::warn!(%error, "the token could not be renewed; it is used to its end");
+                }
+                if !matches!(error, Error::Refused { status: ..500, .. }) {
+                    let pause = u64::try_from(RENEWAL_PAUSE.as_millis()).unwrap_or(0);
+                    self.lock().no_renewal_before = self.client.clock().now() + pause;
+                }
+                old
+            }
+        }
+    }
+
+    async fn await_flight(&self, flight: &Arc<Flight>, deadline: Deadline) -> Outcome {
+        let mut outcome = flight.outcome.clone();
+        let waited = self.client.clock().before(deadline, async move {
+            match outcome.wait_for(Option::is_some).await {
+                Ok(outcome) => outcome.clone(),
+                Err(_) => None,
+            }
+        });
+        match waited.await {
+            Some(Some(outcome)) => outcome,
+            // Its task panicked, which has been logged.
+            Some(None) => Err(Arc::new(Error::Frozen)),
+            None => Err(Arc::new(Error::Deadline { waiting_for: None })),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Flight {
+    fn begin(work: impl Future<Output = Outcome> + Send + 'static) -> Arc<Self> {
+        let (sender, outcome) = watch::channel(None);
+        let task = tokio::spawn(async move {
+            let outcome = work.await;
+            sender.send_replace(Some(outcome));
+        });
+        Arc::new(Self { outcome, task: task.abort_handle() })
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn is_alive(lease: &Lease, now: UnixMilliseconds) -> bool {
+    lease.milliseconds.is_none_or(|life| now < lease.granted.saturating_add(life))
+}
+
+/// How long a request waits for a renewal before it goes on with the token it has.
+const RENEWAL_PATIENCE: Duration = Duration::from_millis(500);
+/// How long no renewal is tried after one that got no answer.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(5);

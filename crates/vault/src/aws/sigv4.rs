@@ -1,0 +1,222 @@
+//! AWS Signature Version 4, for requests signed in their headers.
+//!
+//! Not here: signatures in the query string, chunked bodies, and the exceptions made for S3.
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ring::{digest, hmac};
+use secrecy::ExposeSecret as _;
+use zeroize::Zeroizing;
+
+use super::credentials::Credentials;
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// What is to be signed. `Host`, `X-Amz-Date` and `X-Amz-Security-Token` are signed in any case
+/// and must not be among `headers`.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The HTTP method, in capitals.
+    pub method: &'a str,
+    /// The value of the `Host` header, with a port only if it is not the scheme's own.
+    pub host: &'a str,
+    /// The path as it will be sent: absolute, percent-encoded, without dot segments.
+    pub path: &'a str,
+    /// The parameters of the query, in any order, not yet percent-encoded.
+    pub query: &'a [(&'a str, &'a str)],
+    /// Further headers to sign, in any order and letter case.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The body as it will be sent.
+    pub body: &'a [u8],
+}
+
+/// Where and for what a signature is valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Scope<'a> {
+    /// The region, such as `eu-west-1`.
+    pub region: &'a str,
+    /// The service, such as `sts`.
+    pub service: &'a str,
+}
+
+/// The headers that a signature adds, beside `X-Amz-Security-Token`, which is the session token
+/// of the credentials unchanged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The value of `X-Amz-Date`.
+    pub date: String,
+    /// The value of `Authorization`.
+    pub authorization: String,
+}
+
+impl std::fmt::Debug for Signed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signed").field("date", &self.date).finish_non_exhaustive()
+    }
+}
+
+/// Signs `request` with `credentials`, as of `now`.
+///
+/// AWS accepts the signature for 15 minutes around `now`.
+#[must_use]
+pub fn sign(
+    request: &Request<'_>,
+    credentials: &Credentials,
+    scope: Scope<'_>,
+    now: SystemTime,
+) -> Signed {
+    let date = amz_date(now);
+    let day = &date[..8];
+    let (canonical, signed_headers) = canonical_request(request, credentials, &date);
+    let canonical = digest::digest(&digest::SHA256, canonical.as_bytes());
+    let scope_text = format!("{day}/{}/{}/aws4_request", scope.region, scope.service);
+    let to_sign = format!("{ALGORITHM}\n{date}\n{scope_text}\n{}", hex(canonical.as_ref()));
+
+    let secret = credentials.secret_access_key.expose_secret();
+    let mut key = Zeroizing::new(Vec::with_capacity(4 + secret.len()));
+    key.extend_from_slice(b"AWS4");
+    key.extend_from_slice(secret.as_bytes());
+    let mut tag = hmac_sha256(&key, day);
+    for part in [scope.region, scope.service, "aws4_request", &to_sign] {
+        tag = hmac_sha256(tag.as_ref(), part);
+    }
+
+    let authorization = format!(
+        "{ALGORITHM} Credential={}/{scope_text}, SignedHeaders={signed_headers}, Signature={}",
+        credentials.access_key_id,
+        hex(tag.as_ref()),
+    );
+    Signed { date, authorization }
+}
+
+/// The canonical request and the list of signed headers in it.
+fn canonical_request(
+    request: &Request<'_>,
+    credentials: &Credentials,
+    date: &str,
+) -> (Zeroizing<String>, String) {
+    let mut headers: Vec<(String, &str)> = Vec::with_capacity(request.headers.len() + 3);
+    headers.push(("host".to_owned(), request.host));
+    headers.push(("x-amz-date".to_owned(), date));
+    if let Some(token) = &credentials.session_token {
+        headers.push(("x-amz-security-token".to_owned(), token.expose_secret()));
+    }
+    headers.extend(request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), *value)));
+    // Stable: values of a repeated header keep the order in which they are sent.
+    headers.sort_by(|a, b| a.0.cmp(&b.0));
+
+    // Roomy, so that the buffer with the session token is not left behind by a reallocation.
+    let size: usize = headers.iter().map(|(name, value)| 2 * name.len() + value.len() + 3).sum();
+    let query: usize = request.query.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+    let size = size + 3 * (request.path.len() + query) + 128;
+    let mut canonical = Zeroizing::new(String::with_capacity(size));
+    let mut names = String::with_capacity(size / 2);
+
+    canonical.push_str(request.method);
+    canonical.push('\n');
+    percent_encode(&mut canonical, request.path, b"/");
+    canonical.push('\n');
+    push_query(&mut canonical, request.query);
+    canonical.push('\n');
+    for (index, (name, value)) in headers.iter().enumerate() {
+        if index > 0 && headers[index - 1].0 == *name {
+            canonical.push(',');
+        } else {
+            if index > 0 {
+                canonical.push('\n');
+                names.push(';');
+            }
+            names.push_str(name);
+            canonical.push_str(name);
+            canonical.push(':');
+        }
+        push_collapsed(&mut canonical, value);
+    }
+    canonical.push_str("\n\n");
+    canonical.push_str(&names);
+    canonical.push('\n');
+    canonical.push_str(&hex(digest::digest(&digest::SHA256, request.body).as_ref()));
+    (canonical, names)
+}
+
+fn push_query(canonical: &mut String, query: &[(&str, &str)]) {
+    let mut parameters: Vec<String> = query
+        .iter()
+        .map(|(name, value)| {
+            let mut parameter = String::with_capacity(name.len() + value.len() + 1);
+            percent_encode(&mut parameter, name, b"");
+            // Below every character of an encoded name, so that `a=` sorts before `a-b=`.
+            parameter.push('\0');
+            percent_encode(&mut parameter, value, b"");
+            parameter
+        })
+        .collect();
+    parameters.sort_unstable();
+    canonical.push_str(&parameters.join("&").replace('\0', "="));
+}
+
+/// Trims a header's value and makes each run of blanks in it one blank.
+fn push_collapsed(canonical: &mut String, value: &str) {
+    for (index, word) in value.split_ascii_whitespace().enumerate() {
+        if index > 0 {
+            canonical.push(' ');
+        }
+        canonical.push_str(word);
+    }
+}
+
+/// Percent-encodes all but RFC 3986's unreserved characters and `kept`.
+pub(super) fn percent_encode(out: &mut String, text: &str, kept: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            out.push(char::from(HEX[usize::from(byte >> 4)]));
+            out.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+}
+
+/// ISO 8601 basic format in UTC, such as `20150830T123600Z`. Times before 1970 count as 1970.
+fn amz_date(now: SystemTime) -> String {
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let (year, month, day) = civil_from_days(seconds / 86_400);
+    let time = seconds % 86_400;
+    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
+}
+
+/// The Gregorian date, this many days after 1970-01-01.
+///
+/// <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    // Days since 0000-03-01: a year that begins in March has its leap day at its end.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+fn hmac_sha256(key: &[u8], text: &str) -> hmac::Tag {
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

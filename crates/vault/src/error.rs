@@ -1,0 +1,211 @@
+//! What can go wrong between us and Vault, in the words of the one who has to mend it.
+
+use std::io;
+
+use crate::aws;
+use crate::http::Stage;
+
+/// Why a request to Vault (or to AWS on the way to it) has no good answer.
+///
+/// No variant holds a body, a token or a signature; texts of Vault are cut and stripped of them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Vault's answer is no JSON of the expected form, or too large.
+    #[error("the answer to {request} {problem}")]
+    Answer {
+        /// Method and path.
+        request: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The role could not be assumed.
+    #[error("cannot assume the role of VAULT_ASSUMED_ROLE_ARN")]
+    AssumeRole(#[source] aws::assume_role::Error),
+    /// An exchange with AWS on the way to Vault failed.
+    #[error("cannot reach {what}")]
+    Aws {
+        /// Whom.
+        what: String,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// The connection broke before the end of the answer.
+    #[error("the connection to Vault broke before the answer was there")]
+    Broken {
+        /// How.
+        source: hyper::Error,
+    },
+    /// Every connection is in use and none became free in time.
+    #[error("all {} connections to Vault stayed in use", crate::http::MAXIMUM_CONNECTIONS)]
+    Busy,
+    /// No TCP connection or Unix socket.
+    #[error("cannot connect to {to}")]
+    Connect {
+        /// Address.
+        to: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// No credentials of the function's role.
+    #[error("no AWS credentials")]
+    Credentials(#[source] aws::credentials::Error),
+    /// Time ran out.
+    #[error("no answer in time{}", waiting(.waiting_for.as_ref()))]
+    Deadline {
+        /// What was waited for.
+        waiting_for: Option<Stage>,
+    },
+    /// The environment was frozen meanwhile.
+    #[error("the execution environment was frozen meanwhile")]
+    Frozen,
+    /// Vault redirects, and we may not follow.
+    #[error("Vault answered {request} with a redirect {problem}")]
+    Redirect {
+        /// Method and path.
+        request: String,
+        /// Why it is not followed.
+        problem: &'static str,
+    },
+    /// Vault said no.
+    #[error("Vault answered {status} to {request}{}", said(.errors))]
+    Refused {
+        /// HTTP status.
+        status: u16,
+        /// Method and path.
+        request: String,
+        /// Vault's own words, cut to a line.
+        errors: String,
+    },
+    /// A name without an address.
+    #[error("cannot look up {host}")]
+    Resolve {
+        /// The name.
+        host: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The STS endpoint to sign for cannot be told.
+    #[error("cannot tell which STS endpoint to sign for")]
+    Sts(#[source] aws::sts::Error),
+    /// The TLS handshake failed.
+    #[error("no TLS connection to {host}: {problem}")]
+    Tls {
+        /// Who was expected.
+        host: String,
+        /// Why.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// Certificates or keys cannot be read.
+    #[error("TLS cannot be set up")]
+    TlsSettings(#[source] crate::tls::Error),
+    /// A forward proxy does not let us through.
+    #[error("the forward proxy {proxy} opened no way to Vault: {reason}")]
+    Tunnel {
+        /// Its address.
+        proxy: String,
+        /// Why.
+        reason: String,
+    },
+    /// A forward proxy's address makes no sense.
+    #[error("the forward proxy cannot be used")]
+    ForwardProxy(#[source] crate::forward::Error),
+}
+
+/// Whose matter it is; for exit codes and error types.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// The function's AWS credentials or STS.
+    Aws,
+    /// Settings.
+    Config,
+    /// Names, connections, time.
+    Network,
+    /// Vault said no.
+    Refused,
+    /// Certificates.
+    Tls,
+}
+
+impl Error {
+    /// Whose matter it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::AssumeRole(_) | Self::Aws { .. } | Self::Credentials(_) | Self::Sts(_) => {
+                Kind::Aws
+            }
+            Self::TlsSettings(_) | Self::ForwardProxy(_) => Kind::Config,
+            Self::Broken { .. }
+            | Self::Busy
+            | Self::Connect { .. }
+            | Self::Deadline { .. }
+            | Self::Frozen
+            | Self::Resolve { .. }
+            | Self::Tunnel { .. } => Kind::Network,
+            Self::Answer { .. } | Self::Redirect { .. } | Self::Refused { .. } => Kind::Refused,
+            Self::Tls { .. } => Kind::Tls,
+        }
+    }
+
+    /// Whether the same request may succeed if it is sent again.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => is_retryable_status(*status),
+            Self::Broken { .. }
+            | Self::Connect { .. }
+            | Self::Frozen
+            | Self::Resolve { .. }
+            | Self::Tunnel { .. } => true,
+            Self::Aws { source, .. } => source.is_retryable(),
+            _ => false,
+        }
+    }
+
+    /// Whether Vault says that the token is dead, not that a policy forbids the path.
+    #[must_use]
+    pub fn says_invalid_token(&self) -> bool {
+        matches!(self, Self::Refused { status: 403, errors, .. } if errors.contains(INVALID_TOKEN))
+    }
+
+    /// The next step for whoever reads the error, if we know it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused { status, request, errors } => crate::advice::on_refusal(*status, request, errors),
+            Self::Connect { .. } | Self::Deadline { .. } => Some(
+                "check VLE_VAULT_ADDR or VAULT_ADDR, and that the function's VPC, subnets and security groups \
+                 lead to Vault"
+                    .into(),
+            ),
+            Self::Resolve { .. } => {
+                Some("check the host name in VLE_VAULT_ADDR or VAULT_ADDR and the VPC's name resolution".into())
+            }
+            Self::Tls { hint, .. } => hint.clone(),
+            Self::Aws { .. } => Some(
+                "VAULT_ASSUMED_ROLE_ARN needs a way from the function to STS: a NAT gateway or an STS VPC endpoint".into(),
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// What Vault says of a token that is revoked, expired or used up.
+pub const INVALID_TOKEN: &str = "invalid token";
+
+/// Statuses after which Vault's own clients try again.
+/// <https://pkg.go.dev/github.com/hashicorp/vault/api#DefaultRetryPolicy>
+#[must_use]
+pub fn is_retryable_status(status: u16) -> bool {
+    matches!(status, 412 | 429) || (status >= 500 && status != 501)
+}
+
+fn waiting(stage: Option<&Stage>) -> String {
+    stage.map_or_else(String::new, |stage| format!("; it was waiting for {stage}"))
+}
+
+fn said(errors: &str) -> String {
+    if errors.is_empty() { String::new() } else { format!(": {errors}") }
+}

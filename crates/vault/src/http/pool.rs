@@ -1,0 +1,299 @@
+//! A small pool of connections to Vault: bounded, last in first out, emptied by a freeze.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use strongroom_core::lease::UnixMilliseconds;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::body::{RequestBody, ResponseBody};
+use super::connect::{Connection, Connector, Target};
+use super::freeze::{Freeze, UnderWay};
+use super::stage::Stage;
+use crate::clock::{Clock, Deadline};
+use crate::error::Error;
+
+/// Connections to Vault at most; the function shares our 1,024 file descriptors.
+pub const MAXIMUM_CONNECTIONS: usize = 64;
+
+/// Connections to one server.
+#[derive(Clone)]
+pub struct Pool(Arc<Shared>);
+
+struct Shared {
+    target: Target,
+    connector: Arc<Connector>,
+    clock: Clock,
+    freeze: Arc<Freeze>,
+    idle: Mutex<VecDeque<Idle>>,
+    idle_limit: UnixMilliseconds,
+    permits: Arc<Semaphore>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: UnixMilliseconds,
+}
+
+impl Pool {
+    /// A pool without connections. A connection that has been idle for `idle_limit` milliseconds
+    /// is not used again: it may be dead after a freeze, without our having been told.
+    #[must_use]
+    pub fn new(
+        target: Target,
+        connector: Arc<Connector>,
+        clock: Clock,
+        freeze: Arc<Freeze>,
+        idle_limit: UnixMilliseconds,
+    ) -> Self {
+        let permits = Arc::new(Semaphore::new(MAXIMUM_CONNECTIONS));
+        Self(Arc::new(Shared {
+            target,
+            connector,
+            clock,
+            freeze,
+            idle: Mutex::default(),
+            idle_limit,
+            permits,
+        }))
+    }
+
+    /// Where the connections lead.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.0.target
+    }
+
+    /// Sends a request and waits for the head of the answer.
+    ///
+    /// One that fails on a used connection is sent once more on a new one, if it was not sent at
+    /// all or if repeating it does no harm: a GET, HEAD or LIST without a body. After a freeze
+    /// likewise.
+    ///
+    /// # Errors
+    /// [`Error`], when no answer came before the deadline or the connection broke.
+    pub async fn send(
+        &self,
+        request: Request<RequestBody>,
+        deadline: Deadline,
+    ) -> Result<Response<ResponseBody>, Error> {
+        let repeatable = is_repeatable(&request);
+        let spare = repeatable.then(|| copy_of(&request));
+        match self.try_send(request, deadline, Reuse::Allowed).await {
+            Ok(response) => Ok(response),
+            Err(Failure { request: Some(request), .. }) => self
+                .try_send(*request, deadline, Reuse::Refused)
+                .await
+                .map_err(|failure| failure.error),
+            Err(Failure { error, reused, request: None }) => match spare {
+                Some(spare) if reused || matches!(error, Error::Frozen) => self
+                    .try_send(spare, deadline, Reuse::Refused)
+                    .await
+                    .map_err(|failure| failure.error),
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Closes what is idle.
+    pub fn clear(&self) {
+        self.0.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    async fn try_send(
+        &self,
+        request: Request<RequestBody>,
+        deadline: Deadline,
+        reuse: Reuse,
+    ) -> Result<Response<ResponseBody>, Failure> {
+        let under_way = self.0.freeze.begin();
+        let mut checkout = self.check_out(under_way, deadline, reuse).await?;
+        let reused = checkout.reused;
+        let answer = {
+            let (connection, under_way) = checkout.parts();
+            let exchange = connection.send(request);
+            tokio::select! {
+                answer = self.0.clock.before(deadline, exchange) => answer,
+                () = under_way.frozen() => return Err(Failure { error: Error::Frozen, reused, request: None }),
+            }
+        };
+        match answer {
+            Some(Ok(response)) => Ok(response.map(|body| ResponseBody::new(body, checkout))),
+            Some(Err(mut failure)) => {
+                let request = failure.take_message().filter(|_| reused).map(Box::new);
+                Err(Failure {
+                    error: Error::Broken { source: failure.into_error() },
+                    reused,
+                    request,
+                })
+            }
+            None => {
+                Err(Failure { error: Error::Deadline { waiting_for: None }, reused, request: None })
+            }
+        }
+    }
+
+    async fn check_out(
+        &self,
+        under_way: UnderWay,
+        deadline: Deadline,
+        reuse: Reuse,
+    ) -> Result<Checkout, Failure> {
+        let shared = &self.0;
+        let permit = match Arc::clone(&shared.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => {
+                shared.connector.progress().enter(Stage::Pool);
+                let permit = shared
+                    .clock
+                    .before(deadline, Arc::clone(&shared.permits).acquire_owned())
+                    .await;
+                match permit {
+                    Some(Ok(permit)) => permit,
+                    _ => return Err(Error::Busy.into()),
+                }
+            }
+        };
+        while let Some(mut connection) = self.take_idle(reuse) {
+            if let Some(Ok(())) = shared.clock.before(deadline, connection.ready()).await {
+                let connection = Some(connection);
+                return Ok(Checkout {
+                    connection,
+                    deadline,
+                    permit,
+                    pool: self.clone(),
+                    reused: true,
+                    under_way,
+                });
+            }
+        }
+        let connecting = shared.connector.connect(&shared.target);
+        let connection = tokio::select! {
+            connection = shared.clock.before(deadline, connecting) => match connection {
+                Some(connection) => connection?,
+                None => return Err(Error::Deadline { waiting_for: shared.connector.progress().stage() }.into()),
+            },
+            () = under_way.frozen() => return Err(Error::Frozen.into()),
+        };
+        Ok(Checkout {
+            connection: Some(connection),
+            deadline,
+            permit,
+            pool: self.clone(),
+            reused: false,
+            under_way,
+        })
+    }
+
+    /// The connection that was used last, if it is young enough; older ones are closed.
+    fn take_idle(&self, reuse: Reuse) -> Option<Connection> {
+        if reuse == Reuse::Refused {
+            return None;
+        }
+        let now = self.0.clock.now();
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(Idle { connection, since }) = idle.pop_back() {
+            if now.abs_diff(since) >= self.0.idle_limit {
+                idle.clear();
+                return None;
+            }
+            if !connection.is_closed() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("target", &self.0.target).finish_non_exhaustive()
+    }
+}
+
+/// A connection in use.
+pub(super) struct Checkout {
+    connection: Option<Connection>,
+    deadline: Deadline,
+    permit: OwnedSemaphorePermit,
+    pool: Pool,
+    reused: bool,
+    under_way: UnderWay,
+}
+
+impl Checkout {
+    pub(super) fn give_back(mut self) {
+        let Some(connection) = self.connection.take().filter(|connection| !connection.is_closed())
+        else {
+            return;
+        };
+        let since = self.pool.0.clock.now();
+        self.pool
+            .0
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(Idle { connection, since });
+        drop(self.permit);
+    }
+
+    /// Ends when the exchange must be given up, with the reason.
+    pub(super) fn interruption(&self) -> Pin<Box<dyn Future<Output = Error> + Send + Sync>> {
+        let sleep = tokio::time::sleep(self.deadline.after(self.pool.0.clock.now()));
+        let frozen = self.under_way.frozen();
+        Box::pin(async move {
+            tokio::select! {
+                () = sleep => Error::Deadline { waiting_for: None },
+                () = frozen => Error::Frozen,
+            }
+        })
+    }
+
+    fn parts(&mut self) -> (&mut Connection, &UnderWay) {
+        (
+            self.connection.as_mut().expect("taken only by give_back, which consumes"),
+            &self.under_way,
+        )
+    }
+}
+
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reuse {
+    Allowed,
+    Refused,
+}
+
+struct Failure {
+    error: Error,
+    reused: bool,
+    /// The request, if it was not sent at all.
+    request: Option<Box<Request<RequestBody>>>,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, reused: false, request: None }
+    }
+}
+
+fn is_repeatable(request: &Request<RequestBody>) -> bool {
+    let method = request.method();
+    (matches!(*method, Method::GET | Method::HEAD) || method.as_str() == "LIST")
+        && request.body().is_empty()
+}
+
+fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
+    let mut copy = Request::new(RequestBody::Empty);
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
+}
+
+/// What [`Connection::send`] answers.
+pub(super) type Answer =
+    Result<Response<Incoming>, hyper::client::conn::TrySendError<Request<RequestBody>>>;
