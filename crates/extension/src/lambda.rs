@@ -12,7 +12,9 @@ use strongroom_lambda_api::extensions as api;
 use strongroom_vault::client::host_header;
 use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::forward::Forward;
-use strongroom_vault::http::{Connector, Freeze, Pool, Progress, RequestBody, Target};
+use strongroom_vault::http::{
+    Connector, ForwardProxy, Freeze, Pool, Progress, RequestBody, Target,
+};
 use strongroom_vault::tls::Peer;
 
 use crate::exit::{Category, Failure, chain};
@@ -45,7 +47,12 @@ impl ExtensionsApi {
         })?;
         let address = Address::Tcp(origin);
         let host = host_header(&address);
-        let target = Target { address, server_name: None, srv_lookup: false, forward_proxy: None };
+        let target = Target {
+            address,
+            server_name: None,
+            srv_lookup: false,
+            forward_proxy: ForwardProxy::None,
+        };
         let connector =
             Connector::new(Tls::default(), Peer::Aws, Forward::default(), Progress::default());
         // A freeze of its own that nobody watches: event/next waits through any freeze.

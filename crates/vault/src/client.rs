@@ -14,8 +14,11 @@ use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, is_retryable_status};
-use crate::http::{Connector, Freeze, Pool, RequestBody, ResponseBody, Stage, Target};
+use crate::http::{
+    Connector, ForwardProxy, Freeze, Pool, RequestBody, ResponseBody, Stage, Target,
+};
 use crate::pace::{self, Pace};
+use crate::percent;
 use crate::refusal;
 use crate::token::Token;
 
@@ -61,7 +64,10 @@ impl Client {
             address: settings.address.clone(),
             server_name: settings.tls.server_name.clone(),
             srv_lookup: settings.srv_lookup == settings::SrvLookup::Ask,
-            forward_proxy: settings.forward_proxy.clone(),
+            forward_proxy: settings
+                .forward_proxy
+                .clone()
+                .map_or(ForwardProxy::Environment, ForwardProxy::Fixed),
         };
         let idle_limit = u64::try_from(idle_limit.as_millis()).unwrap_or(u64::MAX);
         let pool = Pool::new(
@@ -359,7 +365,8 @@ impl<'a> OwnRequest<'a> {
         };
         let mut request = Request::new(body);
         *request.method_mut() = self.method.clone();
-        let path = format!("{}/v1/{}", settings.address.path_prefix(), percent_encoded(self.path));
+        let mut path = format!("{}/v1/", settings.address.path_prefix());
+        percent::encode(&mut path, self.path, PATH_CHARACTERS);
         *request.uri_mut() = path.parse().unwrap_or_default();
         let own = request.headers_mut();
         own.clone_from(headers);
@@ -486,6 +493,9 @@ pub const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 /// `X-Vault-Wrap-TTL`
 pub const WRAP_TTL: HeaderName = HeaderName::from_static("x-vault-wrap-ttl");
 
+/// What a path may hold as it is, beside letters, digits and `-._~`; a percent sign has been
+/// written by somebody who encoded the path already.
+const PATH_CHARACTERS: &[u8] = b"/!$&'()*+,;=:@%";
 /// Vault's own limit for requests; no answer to a read is larger than what was written.
 const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
@@ -527,17 +537,4 @@ fn redirect_of(response: &Response<ResponseBody>) -> Option<Option<String>> {
             .and_then(|location| location.to_str().ok())
             .map(str::to_owned),
     )
-}
-
-/// A path with everything encoded that a request line cannot carry.
-fn percent_encoded(path: &str) -> String {
-    let mut encoded = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/!$&'()*+,;=:@%".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    encoded
 }

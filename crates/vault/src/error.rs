@@ -1,5 +1,6 @@
 //! What can go wrong between us and Vault, in the words of the one who has to mend it.
 
+use std::fmt;
 use std::io;
 
 use crate::aws;
@@ -22,12 +23,12 @@ pub enum Error {
     #[error("cannot assume the role of VAULT_ASSUMED_ROLE_ARN")]
     AssumeRole(#[source] aws::assume_role::Error),
     /// An exchange with AWS on the way to Vault failed.
-    #[error("cannot reach {what}")]
+    #[error("cannot reach {peer}")]
     Aws {
         /// Whom.
-        what: String,
+        peer: AwsPeer,
         /// Why.
-        source: Box<Error>,
+        source: Box<Self>,
     },
     /// The connection broke before the end of the answer.
     #[error("the connection to Vault broke before the answer was there")]
@@ -113,6 +114,24 @@ pub enum Error {
     ForwardProxy(#[source] crate::forward::Error),
 }
 
+/// Whom we ask on the way to Vault.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum AwsPeer {
+    /// The container credentials endpoint, on this machine.
+    CredentialsEndpoint,
+    /// STS at this host.
+    Sts(String),
+}
+
+impl fmt::Display for AwsPeer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CredentialsEndpoint => f.write_str("the container credentials endpoint"),
+            Self::Sts(host) => write!(f, "STS at {host}"),
+        }
+    }
+}
+
 /// Whose matter it is; for exit codes and error types.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -184,7 +203,7 @@ impl Error {
                 Some("check the host name in VLE_VAULT_ADDR or VAULT_ADDR and the VPC's name resolution".into())
             }
             Self::Tls { hint, .. } => hint.clone(),
-            Self::Aws { .. } => Some(
+            Self::Aws { peer: AwsPeer::Sts(_), .. } => Some(
                 "VAULT_ASSUMED_ROLE_ARN needs a way from the function to STS: a NAT gateway or an STS VPC endpoint".into(),
             ),
             _ => None,

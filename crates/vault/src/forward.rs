@@ -13,6 +13,8 @@ use http::HeaderValue;
 use strongroom_core::address::{Origin, Scheme};
 use zeroize::Zeroizing;
 
+use crate::percent;
+
 /// What the environment says about forward proxies.
 #[derive(Debug, Clone, Default)]
 pub struct Forward {
@@ -86,7 +88,7 @@ pub enum Error {
 #[must_use]
 pub fn authorization(proxy: &Origin) -> Option<HeaderValue> {
     let user = proxy.expose_user_information()?;
-    let mut plain = Zeroizing::new(percent_decode(user));
+    let mut plain = Zeroizing::new(percent::decode(user));
     if !user.contains(':') {
         plain.push(b':');
     }
@@ -94,27 +96,6 @@ pub fn authorization(proxy: &Origin) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&encoded).expect("base64 is printable");
     value.set_sensitive(true);
     Some(value)
-}
-
-/// Decodes what is percent-encoded; a lone percent sign stands for itself.
-fn percent_decode(text: &str) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        let hex = |at: usize| {
-            behind.get(at).and_then(|byte| char::from(*byte).to_digit(16)).map(|digit| digit as u8)
-        };
-        if *first == b'%'
-            && let (Some(high), Some(low)) = (hex(0), hex(1))
-        {
-            decoded.push(high << 4 | low);
-            rest = &behind[2..];
-        } else {
-            decoded.push(*first);
-            rest = behind;
-        }
-    }
-    decoded
 }
 
 #[derive(Debug, Clone)]

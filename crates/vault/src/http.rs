@@ -12,7 +12,7 @@ mod service;
 mod stage;
 
 pub use body::{CollectError, RequestBody, ResponseBody};
-pub use connect::{Connector, Target};
+pub use connect::{Connector, ForwardProxy, Target};
 pub use freeze::Freeze;
 pub use pool::{MAXIMUM_CONNECTIONS, Pool};
 pub use stage::{Progress, Stage};

@@ -13,4 +13,5 @@ pub mod tls;
 pub mod token;
 
 mod pace;
+mod percent;
 mod refusal;

@@ -16,8 +16,8 @@ use crate::aws::sts::{self, Candidates, Endpoint};
 use crate::aws::{assume_role, login};
 use crate::client::{Client, host_header};
 use crate::clock::Deadline;
-use crate::error::Error;
-use crate::http::{CollectError, Connector, Pool, RequestBody, Target};
+use crate::error::{AwsPeer, Error};
+use crate::http::{CollectError, Connector, ForwardProxy, Pool, RequestBody, Target};
 use crate::token::{Token, TokenKind, TokenOrigin};
 
 /// Reads a variable: the environment is looked into anew at each login.
@@ -138,15 +138,8 @@ impl Login {
                 if let Some(value) = authorization.value().map_err(Error::Credentials)? {
                     request.headers_mut().insert(AUTHORIZATION, value);
                 }
-                let what = "the container credentials endpoint";
-                let (status, body) = self.ask(client, &url, request, what, deadline).await?;
-                if status != 200 {
-                    return Err(Error::Refused {
-                        status,
-                        request: format!("GET {url}"),
-                        errors: String::new(),
-                    });
-                }
+                let peer = AwsPeer::CredentialsEndpoint;
+                let (_, body) = self.ask(client, &url, request, peer, deadline).await?;
                 Credentials::from_container_answer(&body).map_err(Error::Credentials)?
             }
         };
@@ -162,8 +155,8 @@ impl Login {
         )
         .map_err(Error::AssumeRole)?;
         let request = request.map(|body| RequestBody::Full(body.into()));
-        let what = format!("STS at {}", endpoint.host());
-        let (status, body) = self.ask(client, endpoint.url(), request, &what, deadline).await?;
+        let peer = AwsPeer::Sts(endpoint.host().to_owned());
+        let (status, body) = self.ask(client, endpoint.url(), request, peer, deadline).await?;
         assume_role::parse_answer(status, &body).map_err(Error::AssumeRole)
     }
 
@@ -173,10 +166,10 @@ impl Login {
         client: &Client,
         url: &Uri,
         mut request: Request<RequestBody>,
-        what: &str,
+        peer: AwsPeer,
         deadline: Deadline,
     ) -> Result<(u16, Bytes), Error> {
-        let failed = |source| Error::Aws { what: what.to_owned(), source: Box::new(source) };
+        let failed = |source| Error::Aws { peer: peer.clone(), source: Box::new(source) };
         let unusable = |_| {
             failed(Error::Answer {
                 request: url.to_string(),
@@ -187,7 +180,12 @@ impl Login {
         request.headers_mut().entry(HOST).or_insert_with(|| host_header(&address));
         *request.uri_mut() =
             url.path_and_query().map_or_else(Uri::default, |path| Uri::from(path.clone()));
-        let target = Target { address, server_name: None, srv_lookup: false, forward_proxy: None };
+        // Credentials for this machine must not pass through any other.
+        let forward_proxy = match &peer {
+            AwsPeer::CredentialsEndpoint => ForwardProxy::None,
+            AwsPeer::Sts(_) => ForwardProxy::Environment,
+        };
+        let target = Target { address, server_name: None, srv_lookup: false, forward_proxy };
         let connector = Arc::clone(&self.connector);
         let once =
             Pool::new(target, connector, client.clock().clone(), Arc::clone(client.freeze()), 0);

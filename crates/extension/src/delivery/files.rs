@@ -135,7 +135,7 @@ fn not_written(file: &SecretFile, error: &io::Error) -> Failure {
 /// Writes a new file in the same directory and renames it, so that a reader sees the old content
 /// or the new, never a part.
 fn write_aside(file: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = file.parent().unwrap_or(Path::new("/"));
+    let directory = file.parent().unwrap_or_else(|| Path::new("/"));
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     let aside = aside(directory)?;
     let written = create(&aside, content).and_then(|()| fs::rename(&aside, file));

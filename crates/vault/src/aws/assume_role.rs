@@ -11,8 +11,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::credentials::{Credentials, printable};
 use super::login::FORM;
-use super::sigv4::{self, Scope, percent_encode};
+use super::sigv4::{self, Scope};
 use super::sts::Endpoint;
+use crate::percent;
 
 /// How the session appears in CloudTrail, and to Vault as the last part of its ARN. The
 /// incumbent's name, as policies may hold it.
@@ -40,7 +41,7 @@ pub fn request(
         body.push('&');
         body.push_str(name);
         body.push('=');
-        percent_encode(&mut body, value, b"");
+        percent::encode(&mut body, value, b"");
     }
     let signed = sigv4::sign(
         &sigv4::Request {

@@ -8,9 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::{digest, hmac};
 use secrecy::ExposeSecret as _;
+use strongroom_core::timestamp::Civil;
 use zeroize::Zeroizing;
 
 use super::credentials::Credentials;
+use crate::percent;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
@@ -116,7 +118,7 @@ fn canonical_request(
 
     canonical.push_str(request.method);
     canonical.push('\n');
-    percent_encode(&mut canonical, request.path, b"/");
+    percent::encode(&mut canonical, request.path, b"/");
     canonical.push('\n');
     push_query(&mut canonical, request.query);
     canonical.push('\n');
@@ -146,10 +148,10 @@ fn push_query(canonical: &mut String, query: &[(&str, &str)]) {
         .iter()
         .map(|(name, value)| {
             let mut parameter = String::with_capacity(name.len() + value.len() + 1);
-            percent_encode(&mut parameter, name, b"");
+            percent::encode(&mut parameter, name, b"");
             // Below every character of an encoded name, so that `a=` sorts before `a-b=`.
             parameter.push('\0');
-            percent_encode(&mut parameter, value, b"");
+            percent::encode(&mut parameter, value, b"");
             parameter
         })
         .collect();
@@ -167,43 +169,12 @@ fn push_collapsed(canonical: &mut String, value: &str) {
     }
 }
 
-/// Percent-encodes all but RFC 3986's unreserved characters and `kept`.
-pub(super) fn percent_encode(out: &mut String, text: &str, kept: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || kept.contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.push(char::from(HEX[usize::from(byte >> 4)]));
-            out.push(char::from(HEX[usize::from(byte & 15)]));
-        }
-    }
-}
-
 /// ISO 8601 basic format in UTC, such as `20150830T123600Z`. Times before 1970 count as 1970.
 fn amz_date(now: SystemTime) -> String {
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let (year, month, day) = civil_from_days(seconds / 86_400);
-    let time = seconds % 86_400;
-    let (hour, minute, second) = (time / 3_600, time / 60 % 60, time % 60);
+    let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let milliseconds = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+    let Civil { year, month, day, hour, minute, second, .. } = Civil::from_unix(milliseconds);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
-}
-
-/// The Gregorian date, this many days after 1970-01-01.
-///
-/// <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>
-fn civil_from_days(days: u64) -> (u64, u64, u64) {
-    // Days since 0000-03-01: a year that begins in March has its leap day at its end.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 fn hmac_sha256(key: &[u8], text: &str) -> hmac::Tag {

@@ -33,8 +33,19 @@ pub struct Target {
     pub server_name: Option<String>,
     /// Whether an SRV record says where the host is.
     pub srv_lookup: bool,
-    /// A forward proxy to use whatever the environment says.
-    pub forward_proxy: Option<Origin>,
+    /// Which forward proxy leads there.
+    pub forward_proxy: ForwardProxy,
+}
+
+/// Which forward proxy leads to a target.
+#[derive(Clone, Debug)]
+pub enum ForwardProxy {
+    /// The one that `HTTP_PROXY` and its companions name, if any.
+    Environment,
+    /// This one, whatever the environment says.
+    Fixed(Origin),
+    /// None: what is sent there is for this machine alone.
+    None,
 }
 
 /// Opens connections.
@@ -81,8 +92,12 @@ impl Connector {
     }
 
     async fn connect_tcp(&self, origin: &Origin, target: &Target) -> Result<Connection, Error> {
-        let proxy = target.forward_proxy.clone().map(Ok).or_else(|| self.forward.proxy_for(origin));
-        let proxy = proxy.transpose().map_err(Error::ForwardProxy)?;
+        let proxy = match &target.forward_proxy {
+            ForwardProxy::Environment => self.forward.proxy_for(origin).transpose(),
+            ForwardProxy::Fixed(proxy) => Ok(Some(proxy.clone())),
+            ForwardProxy::None => Ok(None),
+        };
+        let proxy = proxy.map_err(Error::ForwardProxy)?;
         let server_name = target.server_name.as_deref().unwrap_or(&origin.host);
         let Some(proxy) = proxy else {
             let stream = self.open_tcp(&origin.host, origin, target.srv_lookup).await?;

@@ -121,9 +121,9 @@ fn oracle(
     let mut url = format!("https://{}{}", request.host, request.path);
     for (index, (name, value)) in request.query.iter().enumerate() {
         url.push(if index == 0 { '?' } else { '&' });
-        percent_encode(&mut url, name, b"");
+        percent::encode(&mut url, name, b"");
         url.push('=');
-        percent_encode(&mut url, value, b"");
+        percent::encode(&mut url, value, b"");
     }
     let signable = SignableRequest::new(
         request.method,
