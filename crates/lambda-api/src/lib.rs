@@ -5,3 +5,4 @@
 
 pub mod extensions;
 pub mod initialization;
+pub mod runtime;
