@@ -9,7 +9,7 @@ use strongroom_core::lease::{Lease, Need, UnixMilliseconds};
 use strongroom_core::settings::Revoke;
 use strongroom_vault::client::Client;
 use strongroom_vault::clock::Deadline;
-use strongroom_vault::error::Error;
+use strongroom_vault::error::{Error, TokenLife};
 use strongroom_vault::login::Login;
 use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
 use tokio::sync::watch;
@@ -102,6 +102,15 @@ impl Session {
             (TokenSource::Given(_), _) => true,
             (_, Some(token)) => token.lease.need(now, until.max(now), self.grace) == Need::Nothing,
             (_, None) => false,
+        }
+    }
+
+    /// Whether a token is dead, after Vault denied something to it.
+    pub(crate) async fn is_dead(&self, life: TokenLife, token: &Token, deadline: Deadline) -> bool {
+        match life {
+            TokenLife::Alive => false,
+            TokenLife::Dead => true,
+            TokenLife::Unsaid => !self.client.knows(token, deadline).await,
         }
     }
 
@@ -227,7 +236,7 @@ impl Session {
                 renewed
             }
             Err(error) => {
-                if error.says_invalid_token() {
+                if self.is_dead(error.token_life(), &old, deadline).await {
                     self.reject(&old);
                 } else {
                     tracing::warn!(%error, "the token could not be renewed; it is used to its end");

@@ -19,8 +19,9 @@ use strongroom_core::lease::UnixMilliseconds;
 use strongroom_core::settings;
 use strongroom_vault::client::{Client, Read, TOKEN};
 use strongroom_vault::clock::Deadline;
-use strongroom_vault::error::{Error, INVALID_TOKEN};
+use strongroom_vault::error::{Error, TokenLife};
 use strongroom_vault::http::{CollectError, RequestBody, ResponseBody};
+use strongroom_vault::refusal;
 use strongroom_vault::token::Token;
 
 use crate::session::Session;
@@ -90,7 +91,7 @@ impl Store {
     pub(crate) async fn read(&self, path: &str, deadline: Deadline) -> Result<Read, Arc<Error>> {
         let token = self.session.token(0, deadline).await?;
         let read = match self.client.read(path, &token, deadline).await {
-            Err(error) if error.says_invalid_token() => {
+            Err(error) if self.session.is_dead(error.token_life(), &token, deadline).await => {
                 self.session.reject(&token);
                 let token = self.session.token(0, deadline).await?;
                 self.client.read(path, &token, deadline).await?
@@ -258,10 +259,11 @@ impl Store {
         let spare = spare_of(&request);
         request.headers_mut().insert(TOKEN, token.header());
         let answer = self.send_once(request, deadline).await?;
-        let Some(mut again) = spare.filter(|_| says_token_is_dead(&answer)) else {
+        if !self.session.is_dead(token_life(&answer), &token, deadline).await {
             return Ok((answer, Some(token)));
-        };
+        }
         self.session.reject(&token);
+        let Some(mut again) = spare else { return Ok((answer, Some(token))) };
         let token = self.session.token(0, deadline).await.map_err(Problem::Token)?;
         again.headers_mut().insert(TOKEN, token.header());
         Ok((self.send_once(again, deadline).await?, Some(token)))
@@ -351,13 +353,13 @@ fn spare_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
     Some(spare)
 }
 
-fn says_token_is_dead(answer: &Answer) -> bool {
-    let Answer::Whole(response) = answer else { return false };
-    response.status() == StatusCode::FORBIDDEN
-        && response
-            .body()
-            .windows(INVALID_TOKEN.len())
-            .any(|window| window == INVALID_TOKEN.as_bytes())
+fn token_life(answer: &Answer) -> TokenLife {
+    match answer {
+        Answer::Whole(response) if response.status() == StatusCode::FORBIDDEN => {
+            TokenLife::after_denial(&refusal::errors_of(response.body()))
+        }
+        _ => TokenLife::Alive,
+    }
 }
 
 /// Answers up to this many bytes are held before they are passed on, so that one that breaks off

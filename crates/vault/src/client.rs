@@ -13,7 +13,7 @@ use strongroom_core::settings::{self, Redirects};
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, is_retryable_status};
+use crate::error::{Error, TokenLife, is_retryable_status};
 use crate::http::{
     Connector, ForwardProxy, Freeze, Pool, RequestBody, ResponseBody, Stage, Target,
 };
@@ -180,6 +180,15 @@ impl Client {
         let request = OwnRequest::new(Method::PUT, "auth/token/revoke-self").with_token(token);
         let answer = self.exchange(&request, 0, deadline).await?;
         if answer.status >= 300 { Err(answer.refused()) } else { Ok(()) }
+    }
+
+    /// Whether Vault knows the token still; yes, if there is no telling.
+    pub async fn knows(&self, token: &Token, deadline: Deadline) -> bool {
+        let request = OwnRequest::new(Method::GET, "auth/token/lookup-self").with_token(token);
+        match self.exchange(&request, 0, deadline).await {
+            Ok(answer) if answer.status == 403 => answer.refused().token_life() == TokenLife::Alive,
+            _ => true,
+        }
     }
 
     /// The KV v2 path that `path` should have been, if its mount is one.

@@ -183,10 +183,13 @@ impl Error {
         }
     }
 
-    /// Whether Vault says that the token is dead, not that a policy forbids the path.
+    /// What a refusal says about the token.
     #[must_use]
-    pub fn says_invalid_token(&self) -> bool {
-        matches!(self, Self::Refused { status: 403, errors, .. } if errors.contains(INVALID_TOKEN))
+    pub fn token_life(&self) -> TokenLife {
+        match self {
+            Self::Refused { status: 403, errors, .. } => TokenLife::after_denial(errors),
+            _ => TokenLife::Alive,
+        }
     }
 
     /// The next step for whoever reads the error, if we know it.
@@ -211,8 +214,31 @@ impl Error {
     }
 }
 
-/// What Vault says of a token that is revoked, expired or used up.
-pub const INVALID_TOKEN: &str = "invalid token";
+/// What a 403 says about the token it was sent with.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TokenLife {
+    /// A policy forbids the path.
+    Alive,
+    /// It was revoked, has expired, or is used up.
+    Dead,
+    /// Either: Vault before 1.16 says no more of a dead token than `permission denied`, and wraps
+    /// a policy's no in `1 error occurred`.
+    Unsaid,
+}
+
+impl TokenLife {
+    /// Judges by the errors of a 403, joined.
+    #[must_use]
+    pub fn after_denial(errors: &str) -> Self {
+        if errors.contains("invalid token") {
+            Self::Dead
+        } else if errors == "permission denied" {
+            Self::Unsaid
+        } else {
+            Self::Alive
+        }
+    }
+}
 
 /// Statuses after which Vault's own clients try again.
 /// <https://pkg.go.dev/github.com/hashicorp/vault/api#DefaultRetryPolicy>

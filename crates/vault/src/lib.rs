@@ -8,10 +8,10 @@ pub mod error;
 pub mod forward;
 pub mod http;
 pub mod login;
+pub mod refusal;
 pub mod srv;
 pub mod tls;
 pub mod token;
 
 mod pace;
 mod percent;
-mod refusal;

@@ -15,7 +15,7 @@ pub(crate) fn encode(out: &mut String, text: &str, kept: &[u8]) {
 }
 
 /// Decodes what is percent-encoded; a lone percent sign stands for itself.
-fn percent_decode(text: &str) -> Vec<u8> {
+pub(crate) fn decode(text: &str) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, behind @ ..] = rest {

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 
 /// The `errors` of Vault's answer in one line; empty if there are none.
-pub(crate) fn errors_of(body: &[u8]) -> String {
+#[must_use]
+pub fn errors_of(body: &[u8]) -> String {
     #[derive(Deserialize)]
     struct Errors {
         #[serde(default)]
