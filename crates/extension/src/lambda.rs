@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-extensions-api.html>
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
@@ -13,7 +14,7 @@ use strongroom_vault::client::host_header;
 use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::forward::Forward;
 use strongroom_vault::http::{
-    Connector, ForwardProxy, Freeze, Pool, Progress, RequestBody, Target,
+    Connector, ForwardProxy, Freeze, Limits, Pool, Progress, RequestBody, Target,
 };
 use strongroom_vault::tls::Peer;
 
@@ -57,7 +58,8 @@ impl ExtensionsApi {
             Connector::new(Tls::default(), Peer::Aws, Forward::default(), Progress::default());
         // A freeze of its own that nobody watches: event/next waits through any freeze.
         let freeze = Freeze::new(clock.clone());
-        let pool = Pool::new(target, Arc::new(connector), clock, freeze, u64::MAX);
+        let limits = Limits { connections: CONNECTIONS, idle: Duration::MAX };
+        let pool = Pool::new(target, Arc::new(connector), clock, freeze, limits);
         Ok(Self { pool, host, name })
     }
 
@@ -179,4 +181,6 @@ impl Answer {
 
 /// `event/next` has no deadline: the process may be frozen for hours.
 const NEVER: Deadline = Deadline(u64::MAX);
+/// One for what is asked, one for `event/next`.
+const CONNECTIONS: usize = 2;
 const LARGEST_EVENT: usize = 1024 * 1024;

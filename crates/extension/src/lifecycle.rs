@@ -3,6 +3,7 @@
 //! The only place that knows `event/next`. Lambda starts the runtime when every extension has
 //! registered, and the first invocation when every extension asks for its first event.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use strongroom_vault::aws::sts;
 use strongroom_vault::client::Client;
 use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::forward::Forward;
-use strongroom_vault::http::{Connector, Freeze, Progress};
+use strongroom_vault::http::{Connector, Freeze, Limits, Progress};
 use strongroom_vault::login::Login;
 use strongroom_vault::tls::Peer;
 use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
@@ -24,6 +25,7 @@ use crate::USER_AGENT;
 use crate::delivery::{files, proxy};
 use crate::exit::{Category, Failure};
 use crate::lambda::{ExtensionsApi, Registered};
+use crate::process;
 use crate::session::{Session, TokenSource};
 use crate::store::Store;
 
@@ -96,12 +98,13 @@ impl Parts {
             progress.clone(),
         );
         // Frozen or not, Managed Instances run on: there an idle connection stays good for longer.
-        let idle_limit = match initialization {
+        let idle = match initialization {
             InitializationType::ManagedInstances => IDLE_LIMIT_WITHOUT_FREEZE,
             _ => IDLE_LIMIT,
         };
+        let limits = Limits { connections: process::connection_limit(), idle };
         let client =
-            Client::new(settings.vault, to_vault, clock.clone(), freeze, idle_limit, USER_AGENT)
+            Client::new(settings.vault, to_vault, clock.clone(), freeze, limits, USER_AGENT)
                 .map_err(failed)?;
         let source = match settings.identity {
             Identity::Token(secret) => {
@@ -173,7 +176,10 @@ impl Extension {
             self.prepare_for_snapshot().await;
         }
         tracing::info!("ready: secrets of {} are delivered", self.store.client().address());
-        let ended = self.events(&registered).await;
+        let ended = tokio::select! {
+            ended = self.events(&registered) => ended,
+            never = self.tend() => match never {},
+        };
         if let Err(failure) = &ended {
             registered.exit_error(failure).await;
         }
@@ -193,14 +199,31 @@ impl Extension {
         }
     }
 
+    /// On Managed Instances there is no event when an invocation begins, and no freeze: a timer
+    /// does what is due.
+    async fn tend(&self) -> Infallible {
+        if self.initialization != InitializationType::ManagedInstances {
+            return std::future::pending().await;
+        }
+        loop {
+            tokio::time::sleep(TEND_EVERY).await;
+            let ahead = self.clock.deadline_in(TEND_EVERY * 2);
+            self.renew_until(ahead.0, ahead).await;
+        }
+    }
+
     /// What is due is done beside the handler, and finished or given up before the next event.
     async fn invoked(&self, deadline: UnixMilliseconds) {
         self.store.invocation_until(deadline);
-        if self.store.session().is_good_until(deadline) {
+        let give_up = Deadline(deadline.saturating_sub(MARGIN_BEFORE_TIMEOUT));
+        self.renew_until(deadline, give_up).await;
+    }
+
+    async fn renew_until(&self, until: UnixMilliseconds, give_up: Deadline) {
+        if self.store.session().is_good_until(until) {
             return;
         }
-        let give_up = Deadline(deadline.saturating_sub(MARGIN_BEFORE_TIMEOUT));
-        if let Err(error) = self.store.session().token(deadline, give_up).await {
+        if let Err(error) = self.store.session().token(until, give_up).await {
             let hint = error.hint().unwrap_or_default();
             tracing::error!(hint, "cannot log in to Vault: {}", crate::exit::chain(&*error));
         }
@@ -244,4 +267,5 @@ const INIT_TIMEOUT_ON_DEMAND: Duration = Duration::from_secs(8);
 const INIT_TIMEOUT_OTHERWISE: Duration = Duration::from_secs(60);
 /// Milliseconds before an invocation's time-out at which our own work beside it is given up.
 const MARGIN_BEFORE_TIMEOUT: u64 = 200;
+const TEND_EVERY: Duration = Duration::from_secs(10);
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);

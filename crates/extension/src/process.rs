@@ -11,7 +11,19 @@ pub(crate) fn harden() {
     tracing::debug!(no_core_files = core, not_readable_by_others = dumpable, "process hardened");
 }
 
-/// How many file descriptors the process may have open; the function shares them.
-pub(crate) fn descriptor_limit() -> u64 {
-    rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+/// Clients of the local Vault API at most.
+pub(crate) fn client_limit() -> usize {
+    share_of_descriptors(4).clamp(1, 256)
+}
+
+/// Connections to Vault at most.
+pub(crate) fn connection_limit() -> usize {
+    share_of_descriptors(16).clamp(1, 64)
+}
+
+/// A share of the file descriptors that may be open, which the function has its part in: Lambda
+/// allows 1,024.
+fn share_of_descriptors(divisor: u64) -> usize {
+    let limit = rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit / divisor).unwrap_or(usize::MAX)
 }

@@ -236,7 +236,7 @@ impl Session {
                 renewed
             }
             Err(error) => {
-                if self.is_dead(error.token_life(), &old, deadline).await {
+                if error.token_life() == TokenLife::Dead {
                     self.reject(&old);
                 } else {
                     tracing::warn!(%error, "the token could not be renewed; it is used to its end");

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, TokenLife, is_retryable_status};
 use crate::http::{
-    Connector, ForwardProxy, Freeze, Pool, RequestBody, ResponseBody, Stage, Target,
+    Connector, ForwardProxy, Freeze, Limits, Pool, RequestBody, ResponseBody, Stage, Target,
 };
 use crate::pace::{self, Pace};
 use crate::percent;
@@ -53,7 +53,7 @@ impl Client {
         connector: Connector,
         clock: Clock,
         freeze: Arc<Freeze>,
-        idle_limit: Duration,
+        limits: Limits,
         user_agent: &'static str,
     ) -> Result<Self, Error> {
         if matches!(&settings.address, Address::Tcp(origin) if origin.scheme == Scheme::Https) {
@@ -69,14 +69,8 @@ impl Client {
                 .clone()
                 .map_or(ForwardProxy::Environment, ForwardProxy::Fixed),
         };
-        let idle_limit = u64::try_from(idle_limit.as_millis()).unwrap_or(u64::MAX);
-        let pool = Pool::new(
-            target,
-            Arc::clone(&connector),
-            clock.clone(),
-            Arc::clone(&freeze),
-            idle_limit,
-        );
+        let pool =
+            Pool::new(target, Arc::clone(&connector), clock.clone(), Arc::clone(&freeze), limits);
         let headers = own_headers(&settings, user_agent);
         let pace = settings.rate_limit.map(Pace::new);
         Ok(Self { settings, pool, connector, clock, freeze, headers, pace })
@@ -319,7 +313,7 @@ impl Client {
             Arc::clone(&self.connector),
             self.clock.clone(),
             Arc::clone(&self.freeze),
-            0,
+            Limits::ONE_EXCHANGE,
         );
         once.send(request, deadline).await
     }

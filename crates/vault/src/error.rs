@@ -37,7 +37,7 @@ pub enum Error {
         source: hyper::Error,
     },
     /// Every connection is in use and none became free in time.
-    #[error("all {} connections to Vault stayed in use", crate::http::MAXIMUM_CONNECTIONS)]
+    #[error("all connections to Vault that we may open stayed in use")]
     Busy,
     /// No TCP connection or Unix socket.
     #[error("cannot connect to {to}")]

@@ -14,5 +14,5 @@ mod stage;
 pub use body::{CollectError, RequestBody, ResponseBody};
 pub use connect::{Connector, ForwardProxy, Target};
 pub use freeze::Freeze;
-pub use pool::{MAXIMUM_CONNECTIONS, Pool};
+pub use pool::{Limits, Pool};
 pub use stage::{Progress, Stage};

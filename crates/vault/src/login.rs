@@ -17,7 +17,7 @@ use crate::aws::{assume_role, login};
 use crate::client::{Client, host_header};
 use crate::clock::Deadline;
 use crate::error::{AwsPeer, Error};
-use crate::http::{CollectError, Connector, ForwardProxy, Pool, RequestBody, Target};
+use crate::http::{CollectError, Connector, ForwardProxy, Limits, Pool, RequestBody, Target};
 use crate::token::{Token, TokenKind, TokenOrigin};
 
 /// Reads a variable: the environment is looked into anew at each login.
@@ -187,8 +187,13 @@ impl Login {
         };
         let target = Target { address, server_name: None, srv_lookup: false, forward_proxy };
         let connector = Arc::clone(&self.connector);
-        let once =
-            Pool::new(target, connector, client.clock().clone(), Arc::clone(client.freeze()), 0);
+        let once = Pool::new(
+            target,
+            connector,
+            client.clock().clone(),
+            Arc::clone(client.freeze()),
+            Limits::ONE_EXCHANGE,
+        );
         let response = once.send(request, deadline).await.map_err(failed)?;
         let status = response.status().as_u16();
         let body =

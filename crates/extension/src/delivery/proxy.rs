@@ -57,7 +57,7 @@ impl Listener {
 
     /// Answers clients for ever.
     pub(crate) async fn serve(self, store: Arc<Store>) {
-        let limit = client_limit();
+        let limit = process::client_limit();
         let permits = Arc::new(Semaphore::new(limit));
         let proxy = Arc::new(Proxy { store, settings: self.settings });
         loop {
@@ -162,12 +162,6 @@ async fn refuse(mut stream: TcpStream, limit: usize) {
     let _ = tokio::time::timeout(REFUSAL_PATIENCE, stream.write_all(answer.as_bytes())).await;
 }
 
-/// Clients at most: a quarter of the descriptors, which the function shares.
-fn client_limit() -> usize {
-    usize::try_from(process::descriptor_limit() / 4).unwrap_or(MOST_CLIENTS).clamp(1, MOST_CLIENTS)
-}
-
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const MOST_CLIENTS: usize = 256;
 const MOST_HEADERS: usize = 128;
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);

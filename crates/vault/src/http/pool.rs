@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -17,12 +18,24 @@ use super::stage::Stage;
 use crate::clock::{Clock, Deadline};
 use crate::error::Error;
 
-/// Connections to Vault at most; the function shares our 1,024 file descriptors.
-pub const MAXIMUM_CONNECTIONS: usize = 64;
-
 /// Connections to one server.
 #[derive(Clone)]
 pub struct Pool(Arc<Shared>);
+
+/// How much a pool may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at once. The function shares our file descriptors.
+    pub connections: usize,
+    /// For how long a connection may be idle and still be used: it may be dead after a freeze,
+    /// without our having been told.
+    pub idle: Duration,
+}
+
+impl Limits {
+    /// For one exchange.
+    pub const ONE_EXCHANGE: Self = Self { connections: 1, idle: Duration::ZERO };
+}
 
 struct Shared {
     target: Target,
@@ -40,17 +53,17 @@ struct Idle {
 }
 
 impl Pool {
-    /// A pool without connections. A connection that has been idle for `idle_limit` milliseconds
-    /// is not used again: it may be dead after a freeze, without our having been told.
+    /// A pool without connections.
     #[must_use]
     pub fn new(
         target: Target,
         connector: Arc<Connector>,
         clock: Clock,
         freeze: Arc<Freeze>,
-        idle_limit: UnixMilliseconds,
+        limits: Limits,
     ) -> Self {
-        let permits = Arc::new(Semaphore::new(MAXIMUM_CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(limits.connections));
+        let idle_limit = u64::try_from(limits.idle.as_millis()).unwrap_or(u64::MAX);
         Self(Arc::new(Shared {
             target,
             connector,
