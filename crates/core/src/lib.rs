@@ -4,6 +4,7 @@
 //! argument; so every rule of this crate is tested by a table.
 
 pub mod address;
+pub mod advice;
 pub mod document;
 pub mod duration;
 pub mod failure;

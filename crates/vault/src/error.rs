@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use strongroom_core::advice;
+
 use crate::aws;
 use crate::http::Stage;
 
@@ -196,7 +198,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Refused { status, request, errors } => crate::advice::on_refusal(*status, request, errors),
+            Self::Refused { status, request, errors } => advice::on_refusal(*status, request, errors),
             Self::Connect { .. } | Self::Deadline { .. } => Some(
                 "check VLE_VAULT_ADDR or VAULT_ADDR, and that the function's VPC, subnets and security groups \
                  lead to Vault"

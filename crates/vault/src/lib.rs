@@ -1,6 +1,5 @@
 //! A Vault client for AWS IAM authentication; knows nothing of Lambda.
 
-pub mod advice;
 pub mod aws;
 pub mod client;
 pub mod clock;

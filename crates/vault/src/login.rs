@@ -8,9 +8,9 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Request, Uri};
 use strongroom_core::address::{Address, Origin};
+use strongroom_core::advice;
 use strongroom_core::settings::AwsIam;
 
-use crate::advice;
 use crate::aws::credentials::{Credentials, Source};
 use crate::aws::sts::{self, Candidates, Endpoint};
 use crate::aws::{assume_role, login};

@@ -2,7 +2,8 @@
 //! <https://developer.hashicorp.com/vault/docs/auth/aws>
 
 /// The next step after `status` and `errors`, if we know it.
-pub(crate) fn on_refusal(status: u16, request: &str, errors: &str) -> Option<String> {
+#[must_use]
+pub fn on_refusal(status: u16, request: &str, errors: &str) -> Option<String> {
     let is_login = request.ends_with("/login");
     RULES
         .iter()
@@ -15,7 +16,8 @@ pub(crate) fn on_refusal(status: u16, request: &str, errors: &str) -> Option<Str
 }
 
 /// Whether Vault's answer to a login says that the signature is for another region's STS.
-pub(crate) fn says_wrong_region(errors: &str) -> bool {
+#[must_use]
+pub fn says_wrong_region(errors: &str) -> bool {
     errors.contains("Credential should be scoped to a valid region")
 }
 
