@@ -1,2 +1,113 @@
-//! stub
-fn main() {}
+//! Every check and build step of the project: `cargo xtask`, and its command line.
+//!
+//! Each subject is a module; what a command does is said there.
+//! Progress and findings go to standard error, what a command is asked for to standard output.
+#![expect(clippy::print_stderr, reason = "a command line for people")]
+#![expect(clippy::print_stdout, reason = "a command line for people")]
+
+mod beds;
+mod bench;
+mod build;
+mod ci;
+mod command;
+mod conformance;
+mod deny;
+mod docs;
+mod lab;
+mod layer;
+mod progress;
+mod report;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::build::Arch;
+use crate::workspace::Workspace;
+
+/// Every check and build step of the project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install the real parts that the tests run against, under target/beds
+    Beds,
+    /// Measure the release binary and record the results in bench/results
+    Bench {
+        /// How often everything is measured
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+    },
+    /// Everything that CI checks
+    Ci,
+    /// Compare the extension with the recorded behaviour of the one it replaces
+    Conformance {
+        /// Case ids, or patterns with *
+        #[arg(long, num_args = 1..)]
+        only: Vec<String>,
+    },
+    /// Write the pages of the documentation that are generated from code
+    Docs {
+        /// Compare the pages instead of writing them
+        #[arg(long)]
+        check: bool,
+    },
+    /// Run the whole practice on this machine (`cargo lab`)
+    Lab {
+        /// What follows goes to `strongroom lab`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Build the layer and pack it as target/layer/strongroom-ARCH.zip
+    Layer {
+        #[arg(long, value_enum, default_value_t = Arch::X86_64)]
+        arch: Arch,
+    },
+    /// Run every test, against real parts where they can be had
+    Test {
+        /// Leave out what needs Go or Python
+        #[arg(long)]
+        quick: bool,
+        /// Passed to the test binaries, as after `cargo test --`
+        #[arg(last = true)]
+        filter: Vec<String>,
+    },
+    /// Check what no compiler checks: arrows between crates, module docs, listed files
+    Tidy {
+        /// Rewrite the checked-in lists instead of comparing with them
+        #[arg(long)]
+        write: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let workspace = Workspace::of_this_build();
+    let result = match Arguments::parse().command {
+        Command::Beds => beds::install_all(&workspace),
+        Command::Bench { rounds } => bench::run(&workspace, rounds),
+        Command::Ci => ci::run(&workspace),
+        Command::Conformance { only } => conformance::run(&workspace, &only),
+        Command::Docs { check: true } => docs::check(&workspace),
+        Command::Docs { check: false } => docs::write(&workspace),
+        Command::Lab { arguments } => lab::run(&workspace, &arguments),
+        Command::Layer { arch } => layer::run(&workspace, arch),
+        Command::Test { quick, filter } => test::run(&workspace, quick, &filter),
+        Command::Tidy { write } => tidy::run(&workspace, write),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

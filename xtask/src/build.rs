@@ -1,0 +1,168 @@
+//! Builds the binaries that other commands need.
+//!
+//! The extension is built static for musl, as in the layer; where that target cannot be fetched,
+//! a line says so and the host's own target is used.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::beds::Bed;
+use crate::command;
+use crate::workspace::Workspace;
+
+/// A processor that Lambda offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Arch {
+    Aarch64,
+    #[value(name = "x86_64")]
+    X86_64,
+}
+
+impl Arch {
+    /// This machine's.
+    pub(crate) fn host() -> Self {
+        if cfg!(target_arch = "aarch64") { Self::Aarch64 } else { Self::X86_64 }
+    }
+
+    /// Its name in file names and targets.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Aarch64 => "aarch64",
+            Self::X86_64 => "x86_64",
+        }
+    }
+
+    fn static_target(self) -> String {
+        format!("{}-unknown-linux-musl", self.name())
+    }
+}
+
+/// How much the compiler may take its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// For running here: built in seconds.
+    Lab,
+    /// For the layer.
+    Release,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Lab => "lab",
+            Self::Release => "release",
+        }
+    }
+}
+
+/// The layer's extension.
+#[derive(Debug)]
+pub(crate) struct Extension {
+    pub(crate) path: PathBuf,
+    /// The target it was built for, or `None` for the host's own.
+    pub(crate) target: Option<String>,
+}
+
+/// Builds the extension.
+///
+/// # Errors
+/// If it does not compile, or if another processor's target or compiler cannot be had.
+pub(crate) fn extension(workspace: &Workspace, profile: Profile, arch: Arch) -> Result<Extension> {
+    const PACKAGE: &str = "strongroom-extension";
+    let target = arch.static_target();
+    if let Err(error) = fetch_target(workspace, &target) {
+        if arch != Arch::host() {
+            return Err(error);
+        }
+        eprintln!("{error:#}: building the extension for the host's own target instead");
+        let path = executable(workspace.cargo().arg("build"), PACKAGE, profile)?;
+        return Ok(Extension { path, target: None });
+    }
+    let mut build = workspace.cargo();
+    if arch == Arch::host() {
+        // As .cargo/config.toml says for x86_64, and for the same reason.
+        let suffix = target.replace('-', "_");
+        build.arg("build").env(format!("CC_{suffix}"), "gcc");
+        build.env(format!("CFLAGS_{suffix}"), "-U_FORTIFY_SOURCE -fno-stack-protector");
+    } else {
+        let zig = Bed::Zig.install(workspace)?;
+        let tools = zig.parent().context("cargo-zigbuild lies in a folder")?;
+        build.arg("zigbuild").env("PATH", path_with(tools.to_owned())?);
+    }
+    let path = executable(build.args(["--target", &target]), PACKAGE, profile)?;
+    Ok(Extension { path, target: Some(target) })
+}
+
+/// Builds the operator's command line for this machine.
+///
+/// # Errors
+/// If it does not compile.
+pub(crate) fn command_line(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
+    executable(workspace.cargo().arg("build"), "strongroom-cli", profile)
+}
+
+/// Makes the target's standard library available.
+fn fetch_target(workspace: &Workspace, target: &str) -> Result<()> {
+    let mut sysroot = workspace.command("rustc");
+    let sysroot = command::output(sysroot.args(["--print", "sysroot"]))?;
+    let library = PathBuf::from(sysroot.trim()).join("lib/rustlib").join(target).join("lib");
+    if library.is_dir() {
+        return Ok(());
+    }
+    eprintln!("Fetching the target {target} ...");
+    let mut add = workspace.command("rustup");
+    add.args(["target", "add", target]).stdin(Stdio::null()).stdout(Stdio::null());
+    command::run(&mut add).with_context(|| format!("the target {target} cannot be fetched"))
+}
+
+/// `PATH` with one more folder in front.
+fn path_with(first: PathBuf) -> Result<std::ffi::OsString> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(first).chain(std::env::split_paths(&path));
+    std::env::join_paths(folders).context("a folder of PATH holds a colon")
+}
+
+/// Runs a `cargo build` and returns the path of the package's one executable.
+fn executable(build: &mut Command, package: &str, profile: Profile) -> Result<PathBuf> {
+    build.args(["--profile", profile.name(), "--package", package]);
+    let messages = command::output(build.arg("--message-format=json-render-diagnostics"))?;
+    match built_executables(&messages).as_slice() {
+        [path] => Ok(path.clone()),
+        paths => bail!("{package} has {} executables, not one", paths.len()),
+    }
+}
+
+/// A line of cargo's JSON messages, as far as it matters here:
+/// <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>
+#[derive(Deserialize)]
+struct Message {
+    executable: Option<PathBuf>,
+}
+
+fn built_executables(messages: &str) -> Vec<PathBuf> {
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Message>(line).ok()?.executable)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_read_from_cargo_messages() {
+        let messages = concat!(
+            r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","executable":"/t/lab/strongroom-extension"}"#,
+            "\n",
+            r#"{"reason":"build-finished","success":true}"#,
+            "\n",
+        );
+        assert_eq!(built_executables(messages), [PathBuf::from("/t/lab/strongroom-extension")]);
+    }
+}

@@ -1,0 +1,70 @@
+//! Everything that CI checks, in one command; `.ci/run` calls it and so may anyone.
+//!
+//! A failed step does not stop the others: one run shows all there is to mend.
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::workspace::Workspace;
+use crate::{command, deny, docs, progress, test, tidy};
+
+type Step = (&'static str, fn(&Workspace) -> Result<()>);
+
+/// What is checked, the quick things first; the test report comes late so that it stands at the end.
+const STEPS: [Step; 8] = [
+    ("format", format),
+    ("tidy", |workspace| tidy::run(workspace, false)),
+    ("generated pages", docs::check),
+    ("clippy", clippy),
+    ("rustdoc", rustdoc),
+    ("deny", deny::check),
+    ("tests", |workspace| test::run(workspace, false, &[])),
+    ("clean tree", clean_tree),
+];
+
+/// The command `cargo xtask ci`.
+pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    let mut failed = Vec::new();
+    for (name, step) in STEPS {
+        let began = Instant::now();
+        eprintln!("\n==> {name}");
+        match step(workspace) {
+            Ok(()) => eprintln!("==> {name}: ok, {}", progress::seconds(began.elapsed())),
+            Err(error) => {
+                eprintln!("==> {name}: {error:#}");
+                failed.push(name);
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join(", "));
+    }
+    Ok(())
+}
+
+fn format(workspace: &Workspace) -> Result<()> {
+    command::run(workspace.cargo().args(["fmt", "--all", "--check"]))
+}
+
+fn clippy(workspace: &Workspace) -> Result<()> {
+    let mut clippy = workspace.cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
+    command::run(&mut clippy)
+}
+
+fn rustdoc(workspace: &Workspace) -> Result<()> {
+    let mut doc = workspace.cargo();
+    doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+    command::run(&mut doc)
+}
+
+/// Neither the checks nor what they generate may leave anything behind.
+fn clean_tree(workspace: &Workspace) -> Result<()> {
+    let mut status = workspace.command("git");
+    let status = command::output(status.args(["status", "--porcelain"]))?;
+    if !status.is_empty() {
+        bail!("the tree is not clean:\n{}", status.trim_end());
+    }
+    Ok(())
+}
