@@ -1,0 +1,52 @@
+//! Measures the extension's release binary: start, memory, latency, shutdown.
+//!
+//! Over TLS, against a server in another process, and beside direct requests to that server in the
+//! same run: a shared machine drifts by tens of per cent from hour to hour, ratios do not.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line for people")]
+
+mod client;
+mod extension;
+mod lambda;
+mod machine;
+mod measure;
+mod report;
+mod server;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Parser;
+
+#[derive(Debug, Parser)]
+#[command(about = "Measures the extension's release binary")]
+enum Arguments {
+    /// Measure a binary and write the results
+    Measure {
+        /// The extension's binary
+        #[arg(long)]
+        extension: PathBuf,
+        /// Directory for results.json and results.md
+        #[arg(long)]
+        record: PathBuf,
+        /// How often everything is measured
+        #[arg(long, default_value_t = 5)]
+        rounds: u32,
+    },
+    /// Be the server (started by `measure`)
+    #[command(hide = true)]
+    Serve {
+        /// Where to write the certificate
+        #[arg(long)]
+        certificate: PathBuf,
+    },
+}
+
+fn main() -> Result<()> {
+    match Arguments::parse() {
+        Arguments::Measure { extension, record, rounds } => {
+            let samples = measure::run(&extension, rounds)?;
+            report::write(&samples, &extension, rounds, &record)
+        }
+        Arguments::Serve { certificate } => server::run(&certificate),
+    }
+}
