@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Method;
 use http::header::{CONTENT_TYPE, HOST, HeaderValue};
-use http::{Method, Request};
 use strongroom_core::address::{Address, Origin};
 use strongroom_core::settings::Tls;
 use strongroom_lambda_api::extensions as api;
@@ -14,7 +14,7 @@ use strongroom_vault::client::host_header;
 use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::forward::Forward;
 use strongroom_vault::http::{
-    Connector, ForwardProxy, Freeze, Limits, Pool, Progress, RequestBody, Target,
+    Connector, ForwardProxy, Freeze, Limits, Outgoing, Pool, Progress, RequestBody, Target,
 };
 use strongroom_vault::tls::Peer;
 
@@ -107,15 +107,15 @@ impl ExtensionsApi {
         };
         let body =
             if body.is_empty() { RequestBody::Empty } else { RequestBody::Full(body.into()) };
-        let mut request = Request::new(body);
-        *request.method_mut() = method;
-        *request.uri_mut() = http::Uri::from_static(path);
-        request.headers_mut().insert(HOST, self.host.clone());
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let mut outgoing =
+            Outgoing { method, uri: http::Uri::from_static(path), body, ..Default::default() };
+        outgoing.headers.insert(HOST, self.host.clone());
+        outgoing.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         for (name, value) in headers {
-            request.headers_mut().insert(*name, value.clone());
+            outgoing.headers.insert(*name, value.clone());
         }
-        let response = self.pool.send(request, NEVER).await.map_err(|error| failed(&error))?;
+        let response =
+            self.pool.send(&mut outgoing, NEVER).await.map_err(|error| failed(&error))?;
         let (head, body) = response.into_parts();
         let body = body.collect(LARGEST_EVENT).await;
         let body = body.map_err(|_| {

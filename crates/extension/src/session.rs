@@ -34,6 +34,18 @@ pub(crate) enum TokenSource {
     Login(Arc<Login>),
 }
 
+/// What is held of a token.
+enum Held {
+    /// To be renewed; usable.
+    Ageing(Arc<Token>),
+    /// As it should be.
+    Good(Arc<Token>),
+    /// None.
+    Nothing,
+    /// Expired, or as good as.
+    Old(Arc<Token>),
+}
+
 /// What a login ends with, for all who wait for it.
 pub(crate) type Outcome = Result<Arc<Token>, Arc<Error>>;
 
@@ -75,16 +87,19 @@ impl Session {
         until: UnixMilliseconds,
         deadline: Deadline,
     ) -> Outcome {
-        if let TokenSource::Given(token) = &self.source {
-            return Ok(Arc::clone(token));
+        match self.held(until) {
+            Held::Good(token) => Ok(token),
+            // Boxed, as it is rare: the future of a request is moved about as a whole.
+            held => Box::pin(self.obtain(held, deadline)).await,
         }
-        let now = self.client.clock().now();
-        let held = self.lock().token.clone();
-        let Some(token) = held else { return self.log_in(deadline).await };
-        match token.lease.need(now, until.max(now), self.grace) {
-            Need::Nothing => Ok(token),
-            Need::Renewal => Ok(self.renew(token, deadline).await),
-            Need::Login => match self.log_in(deadline).await {
+    }
+
+    async fn obtain(self: &Arc<Self>, held: Held, deadline: Deadline) -> Outcome {
+        match held {
+            Held::Good(token) => Ok(token),
+            Held::Ageing(token) => Ok(self.renew(token, deadline).await),
+            Held::Nothing => self.log_in(deadline).await,
+            Held::Old(token) => match self.log_in(deadline).await {
                 // The grace period has begun, but the token still lives.
                 Err(error) if is_alive(&token.lease, self.client.clock().now()) => {
                     tracing::warn!(%error, "cannot log in again; the old token is used to its end");
@@ -95,14 +110,23 @@ impl Session {
         }
     }
 
+    /// What is held, and what it needs to be used until `until`.
+    fn held(&self, until: UnixMilliseconds) -> Held {
+        if let TokenSource::Given(token) = &self.source {
+            return Held::Good(Arc::clone(token));
+        }
+        let Some(token) = self.lock().token.clone() else { return Held::Nothing };
+        let now = self.client.clock().now();
+        match token.lease.need(now, until.max(now), self.grace) {
+            Need::Nothing => Held::Good(token),
+            Need::Renewal => Held::Ageing(token),
+            Need::Login => Held::Old(token),
+        }
+    }
+
     /// Whether a token is held that is good until `until`.
     pub(crate) fn is_good_until(&self, until: UnixMilliseconds) -> bool {
-        let now = self.client.clock().now();
-        match (&self.source, &self.lock().token) {
-            (TokenSource::Given(_), _) => true,
-            (_, Some(token)) => token.lease.need(now, until.max(now), self.grace) == Need::Nothing,
-            (_, None) => false,
-        }
+        matches!(self.held(until), Held::Good(_))
     }
 
     /// Whether a token is dead, after Vault denied something to it.
@@ -110,7 +134,7 @@ impl Session {
         match life {
             TokenLife::Alive => false,
             TokenLife::Dead => true,
-            TokenLife::Unsaid => !self.client.knows(token, deadline).await,
+            TokenLife::Unsaid => !Box::pin(self.client.knows(token, deadline)).await,
         }
     }
 

@@ -9,18 +9,19 @@ mod key;
 mod leases;
 mod policy;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use strongroom_core::lease::UnixMilliseconds;
 use strongroom_core::settings;
 use strongroom_vault::client::{Client, Read, TOKEN};
-use strongroom_vault::clock::Deadline;
+use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::error::{Error, TokenLife};
-use strongroom_vault::http::{CollectError, RequestBody, ResponseBody};
+use strongroom_vault::http::{CollectError, Outgoing, RequestBody, ResponseBody};
 use strongroom_vault::refusal;
 use strongroom_vault::token::Token;
 
@@ -50,6 +51,13 @@ pub(crate) enum Identity {
     Own,
 }
 
+/// A client's request, ready to go up but for its token.
+pub(crate) struct Wanted {
+    pub(crate) outgoing: Outgoing,
+    pub(crate) identity: Identity,
+    pub(crate) cache_use: CacheUse,
+}
+
 /// An answer for a client.
 pub(crate) enum Answer {
     /// All of it.
@@ -65,6 +73,8 @@ pub(crate) enum Problem {
     Broken(Error),
     /// The client's body broke off or is late.
     ClientBody,
+    /// The extension has a defect, which has been logged.
+    Defect,
     /// No token, hence no request.
     Token(Arc<Error>),
     /// No answer of Vault.
@@ -111,31 +121,17 @@ impl Store {
     }
 
     /// Answers a client's request.
-    pub(crate) async fn answer(
-        self: &Arc<Self>,
-        request: Request<RequestBody>,
-        identity: Identity,
-        cache_use: CacheUse,
-    ) -> Result<Answer, Problem> {
-        let key = match (&self.cache, cache_use) {
-            (Some(_), CacheUse::Bypass) | (None, _) => None,
-            (Some(_), _) => Some(Key::of(&request)),
-        };
-        let Some(key) = key else {
-            let change =
-                policy::is_write(request.method()).then(|| request.uri().path().to_owned());
-            let answer = self.fetch(request, identity).await;
-            if let Some(path) = change {
-                self.drop_changed(&path);
-            }
-            return answer;
-        };
-        if cache_use == CacheUse::Serve
+    pub(crate) async fn answer(self: &Arc<Self>, wanted: Wanted) -> Result<Answer, Problem> {
+        if self.cache.is_none() || wanted.cache_use == CacheUse::Bypass {
+            return self.fetch(wanted).await;
+        }
+        let key = Key::of(&wanted.outgoing);
+        if wanted.cache_use == CacheUse::Serve
             && let Some(entry) = self.held(&key)
         {
             return Ok(Answer::Whole(entry.response()));
         }
-        self.fetch_shared(key, request, identity, cache_use).await
+        Box::pin(self.fetch_shared(key, wanted)).await
     }
 
     /// What is held and may still be served.
@@ -180,26 +176,19 @@ impl Store {
 
     /// One fetch for all who ask for the same at the same time. It runs apart, so that the first
     /// client's hang-up does not take it from the others.
-    async fn fetch_shared(
-        self: &Arc<Self>,
-        key: Key,
-        request: Request<RequestBody>,
-        identity: Identity,
-        cache_use: CacheUse,
-    ) -> Result<Answer, Problem> {
-        if cache_use == CacheUse::Serve
+    async fn fetch_shared(self: &Arc<Self>, key: Key, wanted: Wanted) -> Result<Answer, Problem> {
+        if wanted.cache_use == CacheUse::Serve
             && let Some(flight) = self.flights.join(&key)
         {
             return match flight.wait().await {
                 Joined::Shared(entry) => Ok(Answer::Whole(entry.response())),
-                Joined::NotShareable => self.fetch(request, identity).await,
+                Joined::NotShareable => self.fetch(wanted).await,
             };
         }
         let landing = self.flights.begin(key.clone());
         let store = Arc::clone(self);
         let fetch = tokio::spawn(async move {
-            let fetched = store.fetch_for_cache(request, identity).await;
-            let (answer, entry) = match fetched {
+            let (answer, entry) = match store.fetch_for_cache(wanted).await {
                 Ok(Fetched { answer, entry }) => (Ok(answer), entry),
                 Err(problem) => (Err(problem), None),
             };
@@ -212,16 +201,11 @@ impl Store {
             landing.land(entry);
             answer
         });
-        fetch.await.unwrap_or_else(|_| Err(Problem::Vault(Error::Frozen)))
+        fetch.await.unwrap_or(Err(Problem::Defect))
     }
 
-    async fn fetch_for_cache(
-        &self,
-        request: Request<RequestBody>,
-        identity: Identity,
-    ) -> Result<Fetched, Problem> {
-        let deadline = self.deadline();
-        let (response, token) = self.send(request, identity, deadline).await?;
+    async fn fetch_for_cache(self: &Arc<Self>, wanted: Wanted) -> Result<Fetched, Problem> {
+        let (response, token) = self.send(wanted).await?;
         let entry = match &response {
             Answer::Whole(response) => {
                 let ttl = self.cache.as_ref().map_or(Duration::ZERO, Cache::ttl);
@@ -232,49 +216,56 @@ impl Store {
         Ok(Fetched { answer: response, entry })
     }
 
-    async fn fetch(
-        &self,
-        request: Request<RequestBody>,
-        identity: Identity,
-    ) -> Result<Answer, Problem> {
-        let deadline = self.deadline();
-        Ok(self.send(request, identity, deadline).await?.0)
+    async fn fetch(self: &Arc<Self>, wanted: Wanted) -> Result<Answer, Problem> {
+        let is_write = self.cache.is_some() && policy::is_write(&wanted.outgoing.method);
+        let changed = is_write.then(|| wanted.outgoing.uri.path().to_owned());
+        let answer = self.send(wanted).await;
+        if let Some(path) = changed {
+            self.drop_changed(&path);
+        }
+        Ok(answer?.0)
     }
 
     /// Sends a request with the right token; once more with a new one if Vault says it is dead.
     async fn send(
-        &self,
-        request: Request<RequestBody>,
-        identity: Identity,
-        deadline: Deadline,
+        self: &Arc<Self>,
+        wanted: Wanted,
     ) -> Result<(Answer, Option<Arc<Token>>), Problem> {
-        let mut request = hold_small_body(request, deadline, self.client.clock()).await?;
+        let Wanted { mut outgoing, identity, .. } = wanted;
+        let deadline = self.deadline();
+        if matches!(outgoing.body, RequestBody::Streamed(_)) {
+            Box::pin(hold_small_body(&mut outgoing, deadline, self.client.clock())).await?;
+        }
+        self.client.direct(&mut outgoing);
         let token = match identity {
             Identity::Client(header) => {
-                request.headers_mut().insert(TOKEN, header);
-                return Ok((self.send_once(request, deadline).await?, None));
+                outgoing.headers.insert(TOKEN, header);
+                return Ok((self.send_once(&mut outgoing, deadline).await?, None));
             }
             Identity::Own => self.session.token(0, deadline).await.map_err(Problem::Token)?,
         };
-        let spare = spare_of(&request);
-        request.headers_mut().insert(TOKEN, token.header());
-        let answer = self.send_once(request, deadline).await?;
-        if !self.session.is_dead(token_life(&answer), &token, deadline).await {
+        let is_held = outgoing.is_held();
+        outgoing.headers.insert(TOKEN, token.header());
+        let answer = self.send_once(&mut outgoing, deadline).await?;
+        let life = token_life(&answer);
+        if life == TokenLife::Alive || !self.session.is_dead(life, &token, deadline).await {
             return Ok((answer, Some(token)));
         }
         self.session.reject(&token);
-        let Some(mut again) = spare else { return Ok((answer, Some(token))) };
+        if !is_held {
+            return Ok((answer, Some(token)));
+        }
         let token = self.session.token(0, deadline).await.map_err(Problem::Token)?;
-        again.headers_mut().insert(TOKEN, token.header());
-        Ok((self.send_once(again, deadline).await?, Some(token)))
+        outgoing.headers.insert(TOKEN, token.header());
+        Ok((Box::pin(self.send_once(&mut outgoing, deadline)).await?, Some(token)))
     }
 
     async fn send_once(
         &self,
-        request: Request<RequestBody>,
+        outgoing: &mut Outgoing,
         deadline: Deadline,
     ) -> Result<Answer, Problem> {
-        let response = self.client.forward(request, deadline).await.map_err(Problem::Vault)?;
+        let response = self.client.forward(outgoing, deadline).await.map_err(Problem::Vault)?;
         let (mut head, body) = response.into_parts();
         policy::drop_hop_by_hop(&mut head.headers);
         let length = http_body::Body::size_hint(&body).exact();
@@ -308,24 +299,18 @@ struct Fetched {
 
 /// Small bodies of known length are held, so that the request can be sent again.
 async fn hold_small_body(
-    request: Request<RequestBody>,
+    outgoing: &mut Outgoing,
     deadline: Deadline,
-    clock: &strongroom_vault::clock::Clock,
-) -> Result<Request<RequestBody>, Problem> {
-    let (head, body) = request.into_parts();
-    let RequestBody::Streamed(mut incoming) = body else {
-        return Ok(Request::from_parts(head, body));
-    };
-    let length = http_body::Body::size_hint(&incoming).exact();
-    if length.is_none_or(|length| length > HELD_BODY) {
-        return Ok(Request::from_parts(head, RequestBody::Streamed(incoming)));
-    }
-    let mut held = Vec::with_capacity(length.unwrap_or(0) as usize);
+    clock: &Clock,
+) -> Result<(), Problem> {
+    let RequestBody::Streamed(incoming) = &mut outgoing.body else { return Ok(()) };
+    let length = http_body::Body::size_hint(incoming).exact();
+    let Some(length) = length.filter(|length| *length <= HELD_BODY) else { return Ok(()) };
+    let mut held = Vec::with_capacity(length as usize);
     let collect = async {
-        while let Some(frame) = std::future::poll_fn(|cx| {
-            http_body::Body::poll_frame(std::pin::Pin::new(&mut incoming), cx)
-        })
-        .await
+        while let Some(frame) =
+            std::future::poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut *incoming), cx))
+                .await
         {
             if let Ok(data) = frame?.into_data() {
                 held.extend_from_slice(&data);
@@ -334,23 +319,12 @@ async fn hold_small_body(
         Ok::<_, hyper::Error>(())
     };
     match clock.before(deadline, collect).await {
-        Some(Ok(())) => Ok(Request::from_parts(head, RequestBody::Full(held.into()))),
+        Some(Ok(())) => {
+            outgoing.body = RequestBody::Full(held.into());
+            Ok(())
+        }
         _ => Err(Problem::ClientBody),
     }
-}
-
-/// The request once more, unless its body goes up as it comes.
-fn spare_of(request: &Request<RequestBody>) -> Option<Request<RequestBody>> {
-    let body = match request.body() {
-        RequestBody::Empty => RequestBody::Empty,
-        RequestBody::Full(bytes) => RequestBody::Full(bytes.clone()),
-        RequestBody::Streamed(_) => return None,
-    };
-    let mut spare = Request::new(body);
-    *spare.method_mut() = request.method().clone();
-    *spare.uri_mut() = request.uri().clone();
-    spare.headers_mut().clone_from(request.headers());
-    Some(spare)
 }
 
 fn token_life(answer: &Answer) -> TokenLife {

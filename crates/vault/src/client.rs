@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Response, Uri};
 use strongroom_core::address::{Address, Origin, Scheme};
 use strongroom_core::document::Document;
 use strongroom_core::lease::Lease;
@@ -15,7 +15,8 @@ use zeroize::Zeroizing;
 use crate::clock::{Clock, Deadline};
 use crate::error::{Error, TokenLife, is_retryable_status};
 use crate::http::{
-    Connector, ForwardProxy, Freeze, Limits, Pool, RequestBody, ResponseBody, Stage, Target,
+    Connector, ForwardProxy, Freeze, Limits, Outgoing, Pool, RequestBody, ResponseBody, Stage,
+    Target,
 };
 use crate::pace::{self, Pace};
 use crate::percent;
@@ -31,6 +32,7 @@ pub struct Client {
     clock: Clock,
     freeze: Arc<Freeze>,
     headers: HeaderMap,
+    host: HeaderValue,
     pace: Option<Pace>,
 }
 
@@ -72,8 +74,9 @@ impl Client {
         let pool =
             Pool::new(target, Arc::clone(&connector), clock.clone(), Arc::clone(&freeze), limits);
         let headers = own_headers(&settings, user_agent);
+        let host = host_header(&settings.address);
         let pace = settings.rate_limit.map(Pace::new);
-        Ok(Self { settings, pool, connector, clock, freeze, headers, pace })
+        Ok(Self { settings, pool, connector, clock, freeze, headers, host, pace })
     }
 
     /// The clock it goes by.
@@ -112,18 +115,22 @@ impl Client {
     /// [`Error`] when there is no answer.
     pub async fn forward(
         &self,
-        mut request: Request<RequestBody>,
+        outgoing: &mut Outgoing,
         deadline: Deadline,
     ) -> Result<Response<ResponseBody>, Error> {
+        self.pool.send(outgoing, deadline).await
+    }
+
+    /// Directs a client's request to Vault: below the address's path, with its authority.
+    pub fn direct(&self, outgoing: &mut Outgoing) {
         let prefix = self.settings.address.path_prefix();
         if !prefix.is_empty() {
-            let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            let path = outgoing.uri.path_and_query().map_or("/", |path| path.as_str());
             if let Ok(uri) = format!("{prefix}{path}").parse() {
-                *request.uri_mut() = uri;
+                outgoing.uri = uri;
             }
         }
-        request.headers_mut().insert(HOST, host_header(&self.settings.address));
-        self.pool.send(request, deadline).await
+        outgoing.headers.insert(HOST, self.host.clone());
     }
 
     /// Closes idle connections.
@@ -267,7 +274,8 @@ impl Client {
     }
 
     async fn try_once(&self, own: &OwnRequest<'_>, deadline: Deadline) -> Result<Answer, Error> {
-        let response = self.pool.send(own.build(&self.settings, &self.headers), deadline).await?;
+        let response =
+            self.pool.send(&mut own.build(&self.settings, &self.headers), deadline).await?;
         let response = match redirect_of(&response) {
             None => response,
             Some(location) => self.follow(own, location, deadline).await?,
@@ -294,9 +302,9 @@ impl Client {
         let uri: Uri = location.parse().map_err(|_| refused("to what is no address"))?;
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request = own.build(&self.settings, &self.headers);
-        *request.uri_mut() = path.parse().map_err(|_| refused("to what is no address"))?;
+        request.uri = path.parse().map_err(|_| refused("to what is no address"))?;
         if uri.host().is_none() {
-            return self.pool.send(request, deadline).await;
+            return self.pool.send(&mut request, deadline).await;
         }
         let origin = Origin::parse(&location).map_err(|_| refused("to what is no address"))?;
         let was_https = matches!(&self.settings.address, Address::Tcp(origin) if origin.scheme == Scheme::Https);
@@ -306,7 +314,7 @@ impl Client {
             ));
         }
         let address = Address::Tcp(origin);
-        request.headers_mut().insert(HOST, host_header(&address));
+        request.headers.insert(HOST, host_header(&address));
         let target = Target { address, ..self.pool.target().clone() };
         let once = Pool::new(
             target,
@@ -315,7 +323,7 @@ impl Client {
             Arc::clone(&self.freeze),
             Limits::ONE_EXCHANGE,
         );
-        once.send(request, deadline).await
+        once.send(&mut request, deadline).await
     }
 }
 
@@ -360,19 +368,10 @@ impl<'a> OwnRequest<'a> {
         format!("{} at {address}", self.name())
     }
 
-    fn build(&self, settings: &settings::Vault, headers: &HeaderMap) -> Request<RequestBody> {
-        let body = if self.body.is_empty() {
-            RequestBody::Empty
-        } else {
-            RequestBody::Full(Bytes::copy_from_slice(&self.body))
-        };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.method.clone();
+    fn build(&self, settings: &settings::Vault, headers: &HeaderMap) -> Outgoing {
         let mut path = format!("{}/v1/", settings.address.path_prefix());
         percent::encode(&mut path, self.path, PATH_CHARACTERS);
-        *request.uri_mut() = path.parse().unwrap_or_default();
-        let own = request.headers_mut();
-        own.clone_from(headers);
+        let mut own = headers.clone();
         own.insert(HOST, host_header(&settings.address));
         if let Some(token) = self.token {
             own.insert(TOKEN, token.header());
@@ -386,7 +385,17 @@ impl<'a> OwnRequest<'a> {
         {
             own.insert(WRAP_TTL, ttl);
         }
-        request
+        let body = if self.body.is_empty() {
+            RequestBody::Empty
+        } else {
+            RequestBody::Full(Bytes::copy_from_slice(&self.body))
+        };
+        Outgoing {
+            method: self.method.clone(),
+            uri: path.parse().unwrap_or_default(),
+            headers: own,
+            body,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod pool;
 mod service;
 mod stage;
 
-pub use body::{CollectError, RequestBody, ResponseBody};
+pub use body::{CollectError, Outgoing, RequestBody, ResponseBody};
 pub use connect::{Connector, ForwardProxy, Target};
 pub use freeze::Freeze;
 pub use pool::{Limits, Pool};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
+use http::Uri;
 use http::header::{AUTHORIZATION, HOST};
-use http::{Request, Uri};
 use strongroom_core::address::{Address, Origin};
 use strongroom_core::advice;
 use strongroom_core::settings::AwsIam;
@@ -17,7 +17,9 @@ use crate::aws::{assume_role, login};
 use crate::client::{Client, host_header};
 use crate::clock::Deadline;
 use crate::error::{AwsPeer, Error};
-use crate::http::{CollectError, Connector, ForwardProxy, Limits, Pool, RequestBody, Target};
+use crate::http::{
+    CollectError, Connector, ForwardProxy, Limits, Outgoing, Pool, RequestBody, Target,
+};
 use crate::token::{Token, TokenKind, TokenOrigin};
 
 /// Reads a variable: the environment is looked into anew at each login.
@@ -134,9 +136,9 @@ impl Login {
                 Credentials::from_environment(&self.lookup).map_err(Error::Credentials)?
             }
             Source::Container { url, authorization } => {
-                let mut request = Request::new(RequestBody::Empty);
+                let mut request = Outgoing::default();
                 if let Some(value) = authorization.value().map_err(Error::Credentials)? {
-                    request.headers_mut().insert(AUTHORIZATION, value);
+                    request.headers.insert(AUTHORIZATION, value);
                 }
                 let peer = AwsPeer::CredentialsEndpoint;
                 let (_, body) = self.ask(client, &url, request, peer, deadline).await?;
@@ -154,7 +156,13 @@ impl Login {
             client.clock().system_time(),
         )
         .map_err(Error::AssumeRole)?;
-        let request = request.map(|body| RequestBody::Full(body.into()));
+        let (head, body) = request.into_parts();
+        let request = Outgoing {
+            method: head.method,
+            uri: head.uri,
+            headers: head.headers,
+            body: RequestBody::Full(body.into()),
+        };
         let peer = AwsPeer::Sts(endpoint.host().to_owned());
         let (status, body) = self.ask(client, endpoint.url(), request, peer, deadline).await?;
         assume_role::parse_answer(status, &body).map_err(Error::AssumeRole)
@@ -165,7 +173,7 @@ impl Login {
         &self,
         client: &Client,
         url: &Uri,
-        mut request: Request<RequestBody>,
+        mut outgoing: Outgoing,
         peer: AwsPeer,
         deadline: Deadline,
     ) -> Result<(u16, Bytes), Error> {
@@ -177,8 +185,8 @@ impl Login {
             })
         };
         let address = Address::Tcp(Origin::parse(&url.to_string()).map_err(unusable)?);
-        request.headers_mut().entry(HOST).or_insert_with(|| host_header(&address));
-        *request.uri_mut() =
+        outgoing.headers.entry(HOST).or_insert_with(|| host_header(&address));
+        outgoing.uri =
             url.path_and_query().map_or_else(Uri::default, |path| Uri::from(path.clone()));
         // Credentials for this machine must not pass through any other.
         let forward_proxy = match &peer {
@@ -194,7 +202,7 @@ impl Login {
             Arc::clone(client.freeze()),
             Limits::ONE_EXCHANGE,
         );
-        let response = once.send(request, deadline).await.map_err(failed)?;
+        let response = once.send(&mut outgoing, deadline).await.map_err(failed)?;
         let status = response.status().as_u16();
         let body =
             response.into_body().collect(LARGEST_ANSWER).await.map_err(|error| match error {

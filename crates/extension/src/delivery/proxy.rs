@@ -6,6 +6,7 @@ mod request;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -22,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::exit::{Category, Failure};
 use crate::process;
-use crate::store::{Answer, Store};
+use crate::store::{Answer, Problem, Store};
 
 use answer::AnswerBody;
 
@@ -98,7 +99,6 @@ impl Proxy {
             .timer(TokioTimer::new())
             .header_read_timeout(None)
             .auto_date_header(false)
-            .max_headers(MOST_HEADERS)
             .serve_connection(TokioIo::new(stream), service);
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a client of the proxy went away");
@@ -111,12 +111,10 @@ impl Proxy {
         self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Response<AnswerBody> {
-        let mut answering = Box::pin(self.answer(request));
+        let mut answering = pin!(self.answer(request));
         std::future::poll_fn(|cx| {
             let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx)));
-            polled.unwrap_or_else(|_| {
-                Poll::Ready(answer::own_error(500, "a defect of the extension; see its log"))
-            })
+            polled.unwrap_or_else(|_| Poll::Ready(answer::of_problem(&Problem::Defect)))
         })
         .await
     }
@@ -130,10 +128,9 @@ impl Proxy {
         if prepared.renews_token {
             self.store.session().forget();
         }
-        let method = prepared.request.method().clone();
-        let path = prepared.request.uri().path().to_owned();
-        let answer =
-            self.store.answer(prepared.request, prepared.identity, prepared.cache_use).await;
+        let method = prepared.wanted.outgoing.method.clone();
+        let uri = prepared.wanted.outgoing.uri.clone();
+        let answer = self.store.answer(prepared.wanted).await;
         match answer {
             Ok(Answer::Whole(response)) => response.map(AnswerBody::whole),
             Ok(Answer::Streamed(response)) => {
@@ -142,6 +139,7 @@ impl Proxy {
             }
             Err(problem) => {
                 let response = answer::of_problem(&problem);
+                let path = uri.path();
                 tracing::warn!(%method, path, status = response.status().as_u16(), "{}", answer::explain(&problem));
                 response
             }
@@ -163,5 +161,4 @@ async fn refuse(mut stream: TcpStream, limit: usize) {
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-const MOST_HEADERS: usize = 128;
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);

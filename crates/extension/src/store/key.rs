@@ -1,8 +1,8 @@
 //! Under what an answer is held: path and query byte for byte, and the namespace.
 
-use http::{HeaderValue, Request};
+use http::HeaderValue;
 use strongroom_vault::client::NAMESPACE;
-use strongroom_vault::http::RequestBody;
+use strongroom_vault::http::Outgoing;
 
 /// Under what an answer is held.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -13,9 +13,9 @@ pub(crate) struct Key {
 
 impl Key {
     /// The key of a GET, whose headers already hold the namespace that will be asked.
-    pub(crate) fn of(request: &Request<RequestBody>) -> Self {
-        let target = request.uri().path_and_query().map_or_else(String::new, ToString::to_string);
-        Self { target, namespace: request.headers().get(NAMESPACE).cloned() }
+    pub(crate) fn of(outgoing: &Outgoing) -> Self {
+        let target = outgoing.uri.path_and_query().map_or_else(String::new, ToString::to_string);
+        Self { target, namespace: outgoing.headers.get(NAMESPACE).cloned() }
     }
 
     /// Bytes it takes.

@@ -1,67 +1,52 @@
 //! Finds out whether something in an answer would end with our token: a lease, or a token that
 //! was made with it. Looks at the bytes as they pass, without parsing or holding them.
 
+use memchr::memchr_iter;
+
 /// Looks through the pieces of one answer.
 #[derive(Debug, Default)]
 pub(crate) struct Leases {
-    /// How much of each name has been seen.
-    matched: [usize; NAMES.len()],
-    state: State,
+    is_found: bool,
+    /// The end of what was seen: a name may be cut by the end of a piece.
+    tail: Vec<u8>,
 }
-
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum State {
-    /// After a name: blanks and a colon may follow.
-    AfterName,
-    /// After the quote that opens the value: another quote means that it is empty.
-    AtValue,
-    #[default]
-    Elsewhere,
-    /// Something is leased.
-    Found,
-}
-
-const NAMES: [&[u8]; 2] = [b"\"lease_id\"", b"\"client_token\""];
 
 /// Whether a whole body holds a lease or a token.
 pub(super) fn hold_on(body: &[u8]) -> bool {
-    Leases::default().find(body)
+    // An underscore stands in both names and is rarer in JSON than anything else of them.
+    memchr_iter(b'_', body).any(|at| {
+        NAMES.iter().any(|(before, after)| {
+            body[..at].ends_with(before)
+                && body[at + 1..].strip_prefix(*after).is_some_and(is_followed_by_text)
+        })
+    })
 }
 
 impl Leases {
     /// Looks through the next piece; true once something was found.
     pub(crate) fn find(&mut self, piece: &[u8]) -> bool {
-        for &byte in piece {
-            match self.state {
-                State::Found => return true,
-                State::AtValue => {
-                    self.state = if byte == b'"' { State::Elsewhere } else { State::Found }
-                }
-                State::AfterName if byte == b'"' => self.state = State::AtValue,
-                State::AfterName if byte == b':' || byte.is_ascii_whitespace() => {}
-                // No text follows, such as null: look on.
-                State::AfterName => self.state = State::Elsewhere,
-                State::Elsewhere => self.match_names(byte),
-            }
+        if self.is_found {
+            return true;
         }
-        self.state == State::Found
-    }
-
-    fn match_names(&mut self, byte: u8) {
-        for (matched, name) in self.matched.iter_mut().zip(NAMES) {
-            // The first byte of a name, a quote, stands again only at its end: no partial restarts.
-            *matched =
-                if name[*matched] == byte { *matched + 1 } else { usize::from(byte == b'"') };
-            if *matched == name.len() {
-                *matched = 0;
-                self.state = State::AfterName;
-            }
-        }
-        if self.state == State::AfterName {
-            self.matched = [0; NAMES.len()];
-        }
+        let mut seam = std::mem::take(&mut self.tail);
+        seam.extend_from_slice(&piece[..piece.len().min(WINDOW)]);
+        self.is_found = hold_on(&seam) || hold_on(piece);
+        let recent = if piece.len() < WINDOW { &seam } else { piece };
+        self.tail = recent[recent.len().saturating_sub(WINDOW)..].to_vec();
+        self.is_found
     }
 }
+
+/// Whether a name's value is a text that is not empty.
+fn is_followed_by_text(rest: &[u8]) -> bool {
+    let mut rest = rest.iter().skip_while(|byte| **byte == b':' || byte.is_ascii_whitespace());
+    rest.next() == Some(&b'"') && rest.next().is_some_and(|byte| *byte != b'"')
+}
+
+/// Before and after the underscore.
+const NAMES: [(&[u8], &[u8]); 2] = [(b"\"lease", b"id\""), (b"\"client", b"token\"")];
+/// More than a name, its colon and the begin of its value take.
+const WINDOW: usize = 64;
 
 #[cfg(test)]
 mod tests {

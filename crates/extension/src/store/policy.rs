@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderMap, HeaderName};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Response};
 use serde::Deserialize;
 use strongroom_core::lease::UnixMilliseconds;
@@ -35,32 +35,38 @@ impl CacheUse {
         has_own_token: bool,
     ) -> Self {
         let Some(settings) = settings else { return Self::Bypass };
-        let is_unusual = BYPASSING.iter().any(|name| headers.contains_key(name));
-        let has_body = headers.contains_key(header::TRANSFER_ENCODING)
-            || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
-        if *method != Method::GET
-            || is_unusual
-            || has_own_token
-            || has_body
-            || is_never_cached(path)
-        {
+        if *method != Method::GET {
             return Self::Bypass;
         }
-        let asked: Vec<&str> = headers
-            .get_all(CACHE_CONTROL)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .collect();
-        if asked.contains(&"nocache") {
-            Self::Bypass
-        } else if asked.contains(&"recache") {
-            Self::Refresh
-        } else if asked.contains(&"cache") || settings.applies == CacheApplies::ToEveryGet {
-            Self::Serve
-        } else {
-            Self::Bypass
+        let asked = Self::asked(headers).unwrap_or(match settings.applies {
+            CacheApplies::ToEveryGet => Self::Serve,
+            CacheApplies::WhereAsked => Self::Bypass,
+        });
+        if asked == Self::Bypass || has_own_token || is_never_cached(path) {
+            return Self::Bypass;
         }
+        if headers.iter().any(|(name, value)| is_for_it_alone(name, value)) {
+            Self::Bypass
+        } else {
+            asked
+        }
+    }
+
+    /// What the client asks for; a list may name several words, the most careful one holds.
+    fn asked(headers: &HeaderMap) -> Option<Self> {
+        let mut asked = None;
+        for value in headers.get_all(&CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok())
+        {
+            for word in value.split(',') {
+                asked = match (word, asked) {
+                    ("nocache", _) | (_, Some(Self::Bypass)) => Some(Self::Bypass),
+                    ("recache", _) | (_, Some(Self::Refresh)) => Some(Self::Refresh),
+                    ("cache", _) => Some(Self::Serve),
+                    (_, asked) => asked,
+                };
+            }
+        }
+        asked
     }
 }
 
@@ -101,20 +107,18 @@ pub(super) fn entry(
     Some(entry(ttl.min(two_thirds), token, true))
 }
 
-/// Headers that are about one connection, and those that `Connection` names.
+/// Drops headers that are about one connection, and those that `Connection` names.
 /// <https://www.rfc-editor.org/rfc/rfc9110#name-connection>
 pub(crate) fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
+    let named = headers
         .get_all(header::CONNECTION)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in &named {
-        headers.remove(name);
-    }
-    for name in HOP_BY_HOP {
+        .filter_map(|name| name.trim().parse().ok());
+    let doomed: Vec<HeaderName> =
+        named.chain(headers.keys().filter(|name| is_hop_by_hop(name)).cloned()).collect();
+    for name in doomed {
         headers.remove(name);
     }
 }
@@ -139,26 +143,35 @@ fn is_never_cached(path: &str) -> bool {
     NEVER_CACHED.iter().any(|part| path.contains(part))
 }
 
-const CACHE_CONTROL: HeaderName = HeaderName::from_static("x-vault-cache-control");
+fn is_hop_by_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection"
+            | "keep-alive"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-connection"
+            | "te"
+            | "trailer"
+            | "transfer-encoding"
+            | "upgrade"
+    )
+}
+
+/// Whether a header makes a request one whose answer is for it alone, or gives it a body.
+fn is_for_it_alone(name: &HeaderName, value: &HeaderValue) -> bool {
+    match name.as_str() {
+        "content-length" => value != "0",
+        "range"
+        | "transfer-encoding"
+        | "x-vault-index"
+        | "x-vault-inconsistent"
+        | "x-vault-mfa"
+        | "x-vault-policy-override"
+        | "x-vault-wrap-ttl" => true,
+        _ => false,
+    }
+}
+
+static CACHE_CONTROL: HeaderName = HeaderName::from_static("x-vault-cache-control");
 const NEVER_CACHED: [&str; 4] = ["/auth/", "/sys/", "/cubbyhole/", "/identity/oidc/token/"];
-
-const BYPASSING: [HeaderName; 6] = [
-    HeaderName::from_static("x-vault-wrap-ttl"),
-    HeaderName::from_static("x-vault-mfa"),
-    HeaderName::from_static("x-vault-policy-override"),
-    HeaderName::from_static("x-vault-index"),
-    HeaderName::from_static("x-vault-inconsistent"),
-    header::RANGE,
-];
-
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRAILER,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-];

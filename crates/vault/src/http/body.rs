@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Uri};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -21,6 +22,51 @@ pub enum RequestBody {
     Full(Bytes),
     /// What a client of the proxy sends, as it comes.
     Streamed(Incoming),
+}
+
+/// A request to send, perhaps more than once.
+#[derive(Debug, Default)]
+pub struct Outgoing {
+    /// Method.
+    pub method: Method,
+    /// Path and query.
+    pub uri: Uri,
+    /// All headers but those of the connection.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: RequestBody,
+}
+
+impl Outgoing {
+    /// Whether it can be sent more than once: its body is held, not passed on as it comes.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        !matches!(self.body, RequestBody::Streamed(_))
+    }
+
+    /// Whether sending it twice does no harm: a GET, HEAD or LIST without a body.
+    #[must_use]
+    pub fn is_repeatable(&self) -> bool {
+        let reads =
+            matches!(self.method, Method::GET | Method::HEAD) || self.method.as_str() == "LIST";
+        reads && self.body.is_empty()
+    }
+
+    /// The request for one try. A body that is passed on as it comes is used up by the first.
+    pub(super) fn request(&mut self) -> Request<RequestBody> {
+        let (body, headers) = match &self.body {
+            RequestBody::Empty => (RequestBody::Empty, self.headers.clone()),
+            RequestBody::Full(bytes) => (RequestBody::Full(bytes.clone()), self.headers.clone()),
+            RequestBody::Streamed(_) => {
+                (std::mem::take(&mut self.body), std::mem::take(&mut self.headers))
+            }
+        };
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        request
+    }
 }
 
 impl RequestBody {

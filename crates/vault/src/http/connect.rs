@@ -245,6 +245,10 @@ impl Connection {
         self.sender.ready().await
     }
 
+    pub(super) fn is_ready(&self) -> bool {
+        self.sender.is_ready()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }

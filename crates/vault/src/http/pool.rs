@@ -6,12 +6,12 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use http::{Method, Request, Response};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use strongroom_core::lease::UnixMilliseconds;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::body::{RequestBody, ResponseBody};
+use super::body::{Outgoing, RequestBody, ResponseBody};
 use super::connect::{Connection, Connector, Target};
 use super::freeze::{Freeze, UnderWay};
 use super::stage::Stage;
@@ -91,25 +91,26 @@ impl Pool {
     /// [`Error`], when no answer came before the deadline or the connection broke.
     pub async fn send(
         &self,
-        request: Request<RequestBody>,
+        outgoing: &mut Outgoing,
         deadline: Deadline,
     ) -> Result<Response<ResponseBody>, Error> {
-        let repeatable = is_repeatable(&request);
-        let spare = repeatable.then(|| copy_of(&request));
-        match self.try_send(request, deadline, Reuse::Allowed).await {
-            Ok(response) => Ok(response),
-            Err(Failure { request: Some(request), .. }) => self
-                .try_send(*request, deadline, Reuse::Refused)
-                .await
-                .map_err(|failure| failure.error),
-            Err(Failure { error, reused, request: None }) => match spare {
-                Some(spare) if reused || matches!(error, Error::Frozen) => self
-                    .try_send(spare, deadline, Reuse::Refused)
-                    .await
-                    .map_err(|failure| failure.error),
-                _ => Err(error),
-            },
-        }
+        let request = outgoing.request();
+        let failure = match self.try_send(request, deadline, Reuse::Allowed).await {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
+        };
+        let again = match failure {
+            Failure { request: Some(request), .. } => *request,
+            Failure { error, reused, .. }
+                if outgoing.is_repeatable() && (reused || matches!(error, Error::Frozen)) =>
+            {
+                outgoing.request()
+            }
+            Failure { error, .. } => return Err(error),
+        };
+        // Boxed, as what follows is rare: the future of a request is moved about as a whole.
+        let trying = Box::pin(self.try_send(again, deadline, Reuse::Refused));
+        trying.await.map_err(|failure| failure.error)
     }
 
     /// Closes what is idle.
@@ -156,32 +157,40 @@ impl Pool {
         deadline: Deadline,
         reuse: Reuse,
     ) -> Result<Checkout, Failure> {
-        let shared = &self.0;
-        let permit = match Arc::clone(&shared.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                shared.connector.progress().enter(Stage::Pool);
-                let permit = shared
-                    .clock
-                    .before(deadline, Arc::clone(&shared.permits).acquire_owned())
-                    .await;
-                match permit {
-                    Some(Ok(permit)) => permit,
-                    _ => return Err(Error::Busy.into()),
+        let permit = Arc::clone(&self.0.permits).try_acquire_owned().ok();
+        if let Some(permit) = permit {
+            return match self.take_idle(reuse) {
+                Some(connection) if connection.is_ready() => {
+                    Ok(self.checkout(connection, permit, under_way, deadline, true))
                 }
+                idle => {
+                    Box::pin(self.check_out_slowly(permit, idle, under_way, deadline, reuse)).await
+                }
+            };
+        }
+        self.0.connector.progress().enter(Stage::Pool);
+        let free = Arc::clone(&self.0.permits).acquire_owned();
+        match Box::pin(self.0.clock.before(deadline, free)).await {
+            Some(Ok(permit)) => {
+                Box::pin(self.check_out_slowly(permit, None, under_way, deadline, reuse)).await
             }
-        };
-        while let Some(mut connection) = self.take_idle(reuse) {
+            _ => Err(Error::Busy.into()),
+        }
+    }
+
+    /// A connection that must be waited for, or opened.
+    async fn check_out_slowly(
+        &self,
+        permit: OwnedSemaphorePermit,
+        mut idle: Option<Connection>,
+        under_way: UnderWay,
+        deadline: Deadline,
+        reuse: Reuse,
+    ) -> Result<Checkout, Failure> {
+        let shared = &self.0;
+        while let Some(mut connection) = idle.take().or_else(|| self.take_idle(reuse)) {
             if let Some(Ok(())) = shared.clock.before(deadline, connection.ready()).await {
-                let connection = Some(connection);
-                return Ok(Checkout {
-                    connection,
-                    deadline,
-                    permit,
-                    pool: self.clone(),
-                    reused: true,
-                    under_way,
-                });
+                return Ok(self.checkout(connection, permit, under_way, deadline, true));
             }
         }
         let connecting = shared.connector.connect(&shared.target);
@@ -192,14 +201,25 @@ impl Pool {
             },
             () = under_way.frozen() => return Err(Error::Frozen.into()),
         };
-        Ok(Checkout {
+        Ok(self.checkout(connection, permit, under_way, deadline, false))
+    }
+
+    fn checkout(
+        &self,
+        connection: Connection,
+        permit: OwnedSemaphorePermit,
+        under_way: UnderWay,
+        deadline: Deadline,
+        reused: bool,
+    ) -> Checkout {
+        Checkout {
             connection: Some(connection),
             deadline,
             permit,
             pool: self.clone(),
-            reused: false,
+            reused,
             under_way,
-        })
+        }
     }
 
     /// The connection that was used last, if it is young enough; older ones are closed.
@@ -291,20 +311,6 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self { error, reused: false, request: None }
     }
-}
-
-fn is_repeatable(request: &Request<RequestBody>) -> bool {
-    let method = request.method();
-    (matches!(*method, Method::GET | Method::HEAD) || method.as_str() == "LIST")
-        && request.body().is_empty()
-}
-
-fn copy_of(request: &Request<RequestBody>) -> Request<RequestBody> {
-    let mut copy = Request::new(RequestBody::Empty);
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
 }
 
 /// What [`Connection::send`] answers.

@@ -20,7 +20,14 @@ pub(super) enum AnswerBody {
     /// These bytes.
     Whole(Bytes),
     /// What Vault sends, as it comes, looked through for leases.
-    Streamed { body: ResponseBody, leases: Leases, session: Arc<Session> },
+    Streamed(Box<Streamed>),
+}
+
+/// A body that is passed on, and what it is looked through for.
+pub(super) struct Streamed {
+    body: ResponseBody,
+    leases: Leases,
+    session: Arc<Session>,
 }
 
 impl AnswerBody {
@@ -29,7 +36,7 @@ impl AnswerBody {
     }
 
     pub(super) fn streamed(body: ResponseBody, session: Arc<Session>) -> Self {
-        Self::Streamed { body, leases: Leases::default(), session }
+        Self::Streamed(Box::new(Streamed { body, leases: Leases::default(), session }))
     }
 }
 
@@ -44,7 +51,8 @@ impl Body for AnswerBody {
         match self.get_mut() {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Streamed { body, leases, session } => {
+            Self::Streamed(streamed) => {
+                let Streamed { body, leases, session } = &mut **streamed;
                 let frame = Pin::new(body).poll_frame(cx);
                 if let Poll::Ready(Some(Ok(frame))) = &frame
                     && let Some(data) = frame.data_ref()
@@ -60,14 +68,14 @@ impl Body for AnswerBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
-            Self::Streamed { body, .. } => body.is_end_stream(),
+            Self::Streamed(streamed) => streamed.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Streamed { body, .. } => body.size_hint(),
+            Self::Streamed(streamed) => streamed.body.size_hint(),
         }
     }
 }
@@ -85,7 +93,7 @@ pub(super) fn own_error(status: u16, text: &str) -> Response<AnswerBody> {
 /// The answer to a client whose request has none of Vault.
 pub(super) fn of_problem(problem: &Problem) -> Response<AnswerBody> {
     let status = match problem {
-        Problem::Broken(_) | Problem::Token(_) => 500,
+        Problem::Broken(_) | Problem::Defect | Problem::Token(_) => 500,
         Problem::ClientBody => 400,
         Problem::Vault(Error::Busy) => 503,
         Problem::Vault(Error::Deadline { .. }) => 504,
@@ -107,6 +115,7 @@ pub(super) fn explain(problem: &Problem) -> String {
     match problem {
         Problem::Broken(error) => with_hint("Vault's answer broke off", error),
         Problem::ClientBody => "the request's body broke off or came too late".to_owned(),
+        Problem::Defect => "a defect of the extension; see its log".to_owned(),
         Problem::Token(error) => with_hint("the extension has no Vault token", error),
         Problem::Vault(error) => with_hint("no answer of Vault", error),
     }

@@ -6,16 +6,14 @@ use http::{Method, Request, Uri};
 use hyper::body::{Body as _, Incoming};
 use strongroom_core::settings;
 use strongroom_vault::client::{NAMESPACE, TOKEN};
-use strongroom_vault::http::RequestBody;
+use strongroom_vault::http::{Outgoing, RequestBody};
 
 use crate::USER_AGENT;
-use crate::store::{CacheUse, Identity, drop_hop_by_hop};
+use crate::store::{CacheUse, Identity, Wanted, drop_hop_by_hop};
 
-/// A request, ready to go up but for its token.
+/// A request, ready for the store.
 pub(super) struct Prepared {
-    pub(super) request: Request<RequestBody>,
-    pub(super) identity: Identity,
-    pub(super) cache_use: CacheUse,
+    pub(super) wanted: Wanted,
     /// Whether the client wants the extension to log in anew first.
     pub(super) renews_token: bool,
 }
@@ -38,12 +36,10 @@ pub(super) fn prepare(
     );
     let headers = &mut head.headers;
     drop_hop_by_hop(headers);
-    headers.remove(TOKEN);
-    headers.remove(header::AUTHORIZATION);
-    headers.remove(header::HOST);
-    headers.remove(header::EXPECT);
-    // Vault must not compress: we look for leases, and what is cached goes to every client.
-    headers.remove(header::ACCEPT_ENCODING);
+    let doomed: Vec<HeaderName> = headers.keys().filter(|name| is_dropped(name)).cloned().collect();
+    for name in doomed {
+        headers.remove(name);
+    }
     headers.entry(header::USER_AGENT).or_insert(HeaderValue::from_static(USER_AGENT));
     if let Some(namespace) = namespace
         && !headers.contains_key(NAMESPACE)
@@ -52,18 +48,20 @@ pub(super) fn prepare(
     {
         headers.insert(NAMESPACE, value);
     }
-    let renews_token = headers.get_all(TOKEN_OPTIONS).iter().any(|value| value == "revoke");
+    let renews_token = headers.get_all(&TOKEN_OPTIONS).iter().any(|value| value == "revoke");
     let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Streamed(body) };
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method;
-    *request.uri_mut() = target;
-    *request.headers_mut() = head.headers;
-    Ok(Prepared {
-        request,
-        identity: token.map_or(Identity::Own, Identity::Client),
-        cache_use,
-        renews_token,
-    })
+    let outgoing = Outgoing { method: head.method, uri: target, headers: head.headers, body };
+    let identity = token.map_or(Identity::Own, Identity::Client);
+    Ok(Prepared { wanted: Wanted { outgoing, identity, cache_use }, renews_token })
+}
+
+/// Whether a client's header stays here: who it is, whom it means, and, as we look for leases and
+/// cached answers go to every client, that Vault may compress.
+fn is_dropped(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "accept-encoding" | "authorization" | "expect" | "host" | "x-vault-token"
+    )
 }
 
 /// Path and query, as they came. The authority is never the client's to choose.
@@ -130,7 +128,7 @@ fn is_in_namespace(path: &str, namespace: &str) -> bool {
 
 /// <https://developer.hashicorp.com/vault/docs/concepts/tokens#token-prefixes>
 const TOKEN_PREFIXES: [&[u8]; 4] = [b"hvs.", b"hvb.", b"s.", b"b."];
-const TOKEN_OPTIONS: HeaderName = HeaderName::from_static("x-vault-token-options");
+static TOKEN_OPTIONS: HeaderName = HeaderName::from_static("x-vault-token-options");
 
 #[cfg(test)]
 mod tests {
