@@ -1,1 +1,6 @@
 //! End-to-end tests.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod production;
+mod real;

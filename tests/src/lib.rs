@@ -1,1 +1,4 @@
-//! Shared fixtures of the end-to-end tests.
+//! What the end-to-end tests share: the real parts they run Strongroom against.
+
+pub mod beds;
+pub mod stage;

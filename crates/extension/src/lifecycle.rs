@@ -27,7 +27,7 @@ use crate::exit::{Category, Failure};
 use crate::lambda::{ExtensionsApi, Registered};
 use crate::process;
 use crate::session::{Session, TokenSource};
-use crate::store::Store;
+use crate::store::{MARGIN_BEFORE_TIMEOUT, Store};
 
 /// Runs until SHUTDOWN, or until something fails.
 pub(crate) async fn run(
@@ -265,7 +265,5 @@ const IDLE_LIMIT: Duration = Duration::from_secs(5);
 const IDLE_LIMIT_WITHOUT_FREEZE: Duration = Duration::from_secs(60);
 const INIT_TIMEOUT_ON_DEMAND: Duration = Duration::from_secs(8);
 const INIT_TIMEOUT_OTHERWISE: Duration = Duration::from_secs(60);
-/// Milliseconds before an invocation's time-out at which our own work beside it is given up.
-const MARGIN_BEFORE_TIMEOUT: u64 = 200;
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -286,7 +286,7 @@ impl Session {
             Some(Some(outcome)) => outcome,
             // Its task panicked, which has been logged.
             Some(None) => Err(Arc::new(Error::Frozen)),
-            None => Err(Arc::new(Error::Deadline { waiting_for: None })),
+            None => Err(Arc::new(Error::Deadline { waiting_for: self.client.waiting_for() })),
         }
     }
 

@@ -147,12 +147,13 @@ impl Store {
         self.client.freeze().look();
     }
 
-    /// When a request that comes now must be answered: with its invocation, or in a minute.
+    /// When a request that comes now must be answered: a little before its invocation times out,
+    /// so that the function can still say why, or in a minute.
     pub(crate) fn deadline(&self) -> Deadline {
         let now = self.client.clock().now();
         let invocation = self.invocation.load(Ordering::Relaxed);
         if invocation > now {
-            Deadline(invocation)
+            Deadline(invocation.saturating_sub(MARGIN_BEFORE_TIMEOUT).max(now))
         } else {
             self.client.clock().deadline_in(WITHOUT_INVOCATION)
         }
@@ -341,4 +342,6 @@ fn token_life(answer: &Answer) -> TokenLife {
 const HELD_ANSWER: u64 = 1024 * 1024;
 /// Bodies of requests up to this many bytes are held.
 const HELD_BODY: u64 = 64 * 1024;
+/// Milliseconds before an invocation's time-out at which what is under way for it is given up.
+pub(crate) const MARGIN_BEFORE_TIMEOUT: u64 = 200;
 const WITHOUT_INVOCATION: Duration = Duration::from_secs(60);

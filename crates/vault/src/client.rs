@@ -91,6 +91,12 @@ impl Client {
         self.settings.timeout
     }
 
+    /// What its own requests are waiting for.
+    #[must_use]
+    pub fn waiting_for(&self) -> Option<Stage> {
+        self.connector.progress().stage()
+    }
+
     /// The watch for freezes.
     #[must_use]
     pub fn freeze(&self) -> &Arc<Freeze> {

@@ -207,6 +207,11 @@ impl Error {
             Self::Resolve { .. } => {
                 Some("check the host name in VLE_VAULT_ADDR or VAULT_ADDR and the VPC's name resolution".into())
             }
+            Self::AssumeRole(_) => Some(
+                "check that the trust policy of VAULT_ASSUMED_ROLE_ARN names the function's role, and asks for the \
+                 external id of STRONGROOM_EXTERNAL_ID if any, and that the function's role may sts:AssumeRole"
+                    .into(),
+            ),
             Self::Tls { hint, .. } => hint.clone(),
             Self::Aws { peer: AwsPeer::Sts(_), .. } => Some(
                 "VAULT_ASSUMED_ROLE_ARN needs a way from the function to STS: a NAT gateway or an STS VPC endpoint".into(),

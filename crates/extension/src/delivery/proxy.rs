@@ -17,7 +17,6 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use strongroom_core::settings;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -59,21 +58,26 @@ impl Listener {
     /// Answers clients for ever.
     pub(crate) async fn serve(self, store: Arc<Store>) {
         let limit = process::client_limit();
-        let permits = Arc::new(Semaphore::new(limit));
+        let places = Arc::new(Semaphore::new(limit));
+        let waiting_room = Arc::new(Semaphore::new(MOST_WAITING));
         let proxy = Arc::new(Proxy { store, settings: self.settings });
         loop {
-            let permit = match Arc::clone(&permits).try_acquire_owned() {
-                Ok(permit) => Some(permit),
-                Err(_) => proxy.wait_for_permit(&permits).await,
-            };
-            match (self.listener.accept().await, permit) {
-                (Ok((stream, _)), Some(permit)) => {
-                    tokio::spawn(Arc::clone(&proxy).serve_connection(stream, permit));
+            // Nobody closes the semaphore. Who finds no room here waits in the kernel's queue.
+            let Ok(waiting) = Arc::clone(&waiting_room).acquire_owned().await else { return };
+            match self.listener.accept().await {
+                Ok((stream, _)) => {
+                    let (proxy, places) = (Arc::clone(&proxy), Arc::clone(&places));
+                    tokio::spawn(async move {
+                        match proxy.wait_for_place(places).await {
+                            Some(place) => {
+                                drop(waiting);
+                                proxy.serve_connection(stream, place).await;
+                            }
+                            None => refuse(stream, limit).await,
+                        }
+                    });
                 }
-                (Ok((stream, _)), None) => {
-                    tokio::spawn(refuse(stream, limit));
-                }
-                (Err(error), _) => {
+                Err(error) => {
                     tracing::warn!(%error, "cannot accept a client of the proxy; it may be out of file descriptors");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
@@ -83,27 +87,23 @@ impl Listener {
 }
 
 impl Proxy {
-    async fn wait_for_permit(&self, permits: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    async fn wait_for_place(&self, places: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         let clock = self.store.client().clock();
-        clock.before(self.store.deadline(), Arc::clone(permits).acquire_owned()).await?.ok()
+        clock.before(self.store.deadline(), places.acquire_owned()).await?.ok()
     }
 
-    async fn serve_connection(self: Arc<Self>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, place: OwnedSemaphorePermit) {
         // Requests are small and each waits for its answer.
         let _ = stream.set_nodelay(true);
         let service = service_fn(move |request| {
             let proxy = Arc::clone(&self);
             async move { Ok::<_, Infallible>(proxy.answer_without_panic(request).await) }
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(None)
-            .auto_date_header(false)
-            .serve_connection(TokioIo::new(stream), service);
+        let connection = connection_settings().serve_connection(TokioIo::new(stream), service);
         if let Err(error) = connection.await {
             tracing::debug!(%error, "a client of the proxy went away");
         }
-        drop(permit);
+        drop(place);
     }
 
     /// A defect costs the request in which it shows, not the environment.
@@ -147,18 +147,28 @@ impl Proxy {
     }
 }
 
-/// 503 for a client that found no place in time.
-async fn refuse(mut stream: TcpStream, limit: usize) {
-    let body =
-        format!("{{\"errors\":[\"all {limit} connections of the local Vault API are in use\"]}}");
-    let answer = format!(
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    // A client that does not read its refusal is gone.
-    let _ = tokio::time::timeout(REFUSAL_PATIENCE, stream.write_all(answer.as_bytes())).await;
+/// 503 for a client that found no place in time; its request is read first, as an answer that
+/// comes before it, or a close that leaves it unread, would look like a broken connection.
+async fn refuse(stream: TcpStream, limit: usize) {
+    let service = service_fn(|_: Request<Incoming>| async move {
+        Ok::<_, Infallible>(answer::busy(&format!(
+            "all {limit} connections of the local Vault API are in use"
+        )))
+    });
+    let connection =
+        connection_settings().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    // A client that does not ask, or does not read its refusal, is gone.
+    let _ = tokio::time::timeout(REFUSAL_PATIENCE, connection).await;
+}
+
+/// How every client is spoken to: idle ones may stay, and Vault's date is the date.
+fn connection_settings() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(None).auto_date_header(false);
+    builder
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Clients that wait for a place, each with a descriptor.
+const MOST_WAITING: usize = 64;
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);

@@ -193,6 +193,7 @@ impl Pool {
                 return Ok(self.checkout(connection, permit, under_way, deadline, true));
             }
         }
+        let asked = shared.connector.progress().stage();
         let connecting = shared.connector.connect(&shared.target);
         let connection = tokio::select! {
             connection = shared.clock.before(deadline, connecting) => match connection {
@@ -201,6 +202,10 @@ impl Pool {
             },
             () = under_way.frozen() => return Err(Error::Frozen.into()),
         };
+        if let Some(asked) = asked {
+            // The connection stands: from here on it is the answer again that is waited for.
+            shared.connector.progress().enter(asked);
+        }
         Ok(self.checkout(connection, permit, under_way, deadline, false))
     }
 

@@ -90,20 +90,23 @@ pub(super) fn own_error(status: u16, text: &str) -> Response<AnswerBody> {
     response
 }
 
+/// An answer that asks the client to come back in a second.
+pub(super) fn busy(text: &str) -> Response<AnswerBody> {
+    let mut response = own_error(503, text);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
+}
+
 /// The answer to a client whose request has none of Vault.
 pub(super) fn of_problem(problem: &Problem) -> Response<AnswerBody> {
     let status = match problem {
+        Problem::Vault(Error::Busy) => return busy(&explain(problem)),
         Problem::Broken(_) | Problem::Defect | Problem::Token(_) => 500,
         Problem::ClientBody => 400,
-        Problem::Vault(Error::Busy) => 503,
         Problem::Vault(Error::Deadline { .. }) => 504,
         Problem::Vault(_) => 502,
     };
-    let mut response = own_error(status, &explain(problem));
-    if status == 503 {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
-    response
+    own_error(status, &explain(problem))
 }
 
 /// What happened, in one line; for the client and for the log.

@@ -1,0 +1,89 @@
+//! Vault that is gone for a while, overloaded, or behind.
+
+use std::time::{Duration, Instant};
+
+use strongroom_faults::{Fault, Rule};
+use strongroom_tests::stage::{SECRET_FILE, SECRET_URL, SECRET_VALUE};
+
+use super::stage;
+
+const LOGIN: &str = "/v1/auth/aws/login";
+const CACHED: [(&str, &str); 1] = [("x-vault-cache-control", "cache")];
+
+#[tokio::test]
+async fn a_restart_of_vault_is_502_and_then_over() {
+    let Some(mut stage) = stage("a restart of Vault is 502 and then over").await else { return };
+    stage.set("VAULT_DEFAULT_CACHE_TTL", "60s");
+    let environment = stage.ready().await;
+    let held = environment.ask("GET", SECRET_URL, &CACHED, "").await;
+    assert_eq!(held.status, 200);
+
+    stage.take_vault_away().await;
+    for (method, body) in [("GET", ""), ("POST", r#"{"data":{"api-key":"lost"}}"#)] {
+        let path = "/v1/kv/data/other";
+        let answer = environment.ask(method, path, &[], body).await;
+        assert_eq!(answer.status, 502, "{}", answer.text());
+        let error = answer.json()["errors"][0].as_str().unwrap().to_owned();
+        let address = stage.faults.address().to_string();
+        assert!(error.contains(&address) && error.contains("hint"), "{error}");
+    }
+    let still_held = environment.ask("GET", SECRET_URL, &CACHED, "").await;
+    assert_eq!((still_held.status, still_held.body), (200, held.body));
+
+    stage.faults.listen_again().await.unwrap();
+    let answer = environment.get(SECRET_URL).await;
+    assert_eq!(answer.status, 200, "{}", environment.log());
+    assert_eq!(stage.logins(), 1, "the token outlived the restart");
+}
+
+#[tokio::test]
+async fn an_overloaded_vault_is_asked_again_when_it_says_so() {
+    let name = "an overloaded Vault is asked again when it says so";
+    let Some(mut stage) = stage(name).await else { return };
+    stage.deliver_file();
+    let second = Duration::from_secs(1);
+    for (fault, path) in [
+        (Fault::too_many_requests(second), LOGIN),
+        (Fault::unavailable(), LOGIN),
+        (Fault::precondition_failed(), SECRET_URL),
+        (Fault::too_many_requests(second), SECRET_URL),
+    ] {
+        stage.faults.inject(Rule::new(fault).path(path).times(1));
+    }
+    let start = Instant::now();
+    let environment = stage.ready().await;
+    // Twice Vault asked for a second, twice the pause was ours: half a second and more.
+    assert!(start.elapsed() > Duration::from_secs(3), "{:?}", start.elapsed());
+    let file = environment.invoke(&[SECRET_FILE], &[]).await["files"][0].to_string();
+    assert!(file.contains(SECRET_VALUE), "{file}");
+    let tries =
+        |path: &str| stage.faults.requests().iter().filter(|seen| seen.path == path).count();
+    assert_eq!((tries(LOGIN), tries(SECRET_URL)), (3, 3));
+}
+
+#[tokio::test]
+async fn a_vault_that_asks_for_more_patience_than_there_is_ends_init_at_once() {
+    let name = "a Vault that asks for more patience than there is ends init at once";
+    let Some(stage) = stage(name).await else { return };
+    let fault = Fault::too_many_requests(Duration::from_secs(3600));
+    stage.faults.inject(Rule::new(fault).path(LOGIN));
+    let environment = stage.start().await;
+    let start = Instant::now();
+    assert_eq!(environment.init_failure().await, "exit status 8");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let line = environment.line("[ERROR]").await;
+    assert!(line.contains("429") && line.contains(LOGIN), "{line}");
+}
+
+#[tokio::test]
+async fn proxied_requests_are_not_repeated_but_passed_on_as_vault_answers_them() {
+    let name = "proxied requests pass Vault's refusals on";
+    let Some(stage) = stage(name).await else { return };
+    let environment = stage.ready().await;
+    let fault = Fault::too_many_requests(Duration::from_secs(7));
+    stage.faults.inject(Rule::new(fault).path(SECRET_URL).times(1));
+    let answer = environment.get(SECRET_URL).await;
+    assert_eq!(answer.status, 429);
+    assert_eq!(answer.headers["retry-after"], "7");
+    assert_eq!(environment.get(SECRET_URL).await.status, 200);
+}
