@@ -121,7 +121,7 @@ impl Store {
     }
 
     /// Answers a client's request.
-    pub(crate) async fn answer(self: &Arc<Self>, wanted: Wanted) -> Result<Answer, Problem> {
+    pub(crate) async fn answer(self: &Arc<Self>, wanted: Box<Wanted>) -> Result<Answer, Problem> {
         if self.cache.is_none() || wanted.cache_use == CacheUse::Bypass {
             return self.fetch(wanted).await;
         }
@@ -152,10 +152,10 @@ impl Store {
     pub(crate) fn deadline(&self) -> Deadline {
         let now = self.client.clock().now();
         let invocation = self.invocation.load(Ordering::Relaxed);
-        if invocation > now {
-            Deadline(invocation.saturating_sub(MARGIN_BEFORE_TIMEOUT).max(now))
-        } else {
-            self.client.clock().deadline_in(WITHOUT_INVOCATION)
+        match invocation.checked_sub(now) {
+            None | Some(0) => self.client.clock().deadline_in(WITHOUT_INVOCATION),
+            // One that comes within the margin has half of what is left.
+            Some(left) => Deadline(now + left.saturating_sub(MARGIN_BEFORE_TIMEOUT).max(left / 2)),
         }
     }
 
@@ -177,7 +177,11 @@ impl Store {
 
     /// One fetch for all who ask for the same at the same time. It runs apart, so that the first
     /// client's hang-up does not take it from the others.
-    async fn fetch_shared(self: &Arc<Self>, key: Key, wanted: Wanted) -> Result<Answer, Problem> {
+    async fn fetch_shared(
+        self: &Arc<Self>,
+        key: Key,
+        wanted: Box<Wanted>,
+    ) -> Result<Answer, Problem> {
         if wanted.cache_use == CacheUse::Serve
             && let Some(flight) = self.flights.join(&key)
         {
@@ -205,7 +209,7 @@ impl Store {
         fetch.await.unwrap_or(Err(Problem::Defect))
     }
 
-    async fn fetch_for_cache(self: &Arc<Self>, wanted: Wanted) -> Result<Fetched, Problem> {
+    async fn fetch_for_cache(self: &Arc<Self>, wanted: Box<Wanted>) -> Result<Fetched, Problem> {
         let (response, token) = self.send(wanted).await?;
         let entry = match &response {
             Answer::Whole(response) => {
@@ -217,7 +221,7 @@ impl Store {
         Ok(Fetched { answer: response, entry })
     }
 
-    async fn fetch(self: &Arc<Self>, wanted: Wanted) -> Result<Answer, Problem> {
+    async fn fetch(self: &Arc<Self>, wanted: Box<Wanted>) -> Result<Answer, Problem> {
         let is_write = self.cache.is_some() && policy::is_write(&wanted.outgoing.method);
         let changed = is_write.then(|| wanted.outgoing.uri.path().to_owned());
         let answer = self.send(wanted).await;
@@ -230,9 +234,9 @@ impl Store {
     /// Sends a request with the right token; once more with a new one if Vault says it is dead.
     async fn send(
         self: &Arc<Self>,
-        wanted: Wanted,
+        wanted: Box<Wanted>,
     ) -> Result<(Answer, Option<Arc<Token>>), Problem> {
-        let Wanted { mut outgoing, identity, .. } = wanted;
+        let Wanted { mut outgoing, identity, .. } = *wanted;
         let deadline = self.deadline();
         if matches!(outgoing.body, RequestBody::Streamed(_)) {
             Box::pin(hold_small_body(&mut outgoing, deadline, self.client.clock())).await?;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use quick_cache::Weighter;
+use quick_cache::sync::DefaultLifecycle;
+use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use strongroom_core::lease::UnixMilliseconds;
 use strongroom_core::settings;
 use strongroom_vault::token::Token;
@@ -30,11 +31,20 @@ pub(super) struct Entry {
 impl Cache {
     pub(super) fn new(settings: settings::Cache) -> Self {
         let size = u64::from(settings.size);
-        let expected_entries = usize::try_from(size / 4096).unwrap_or(1).max(1);
-        Self {
-            entries: quick_cache::sync::Cache::with_weighter(expected_entries, size, ByteWeighter),
-            ttl: settings.ttl,
-        }
+        // One shard, as there is one thread; the default asks the kernel for its processors.
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .weight_capacity(size)
+            .estimated_items_capacity(usize::try_from(size / 4096).unwrap_or(1).max(1))
+            .build()
+            .expect("both capacities are given");
+        let entries = quick_cache::sync::Cache::with_options(
+            options,
+            ByteWeighter,
+            DefaultHashBuilder::default(),
+            DefaultLifecycle::default(),
+        );
+        Self { entries, ttl: settings.ttl }
     }
 
     pub(super) fn ttl(&self) -> Duration {

@@ -126,31 +126,27 @@ impl ResponseBody {
     }
 
     /// All of it, if it has at most `limit` bytes.
+    ///
+    /// Copied: what is read is a slice of the connection's buffer, and held, it would keep all of
+    /// the buffer and have the connection allocate a new one.
+    ///
+    /// # Errors
+    /// [`CollectError`]
     pub async fn collect(mut self, limit: usize) -> Result<Bytes, CollectError> {
-        let expected = self.size_hint().upper().unwrap_or(0);
-        if expected > limit as u64 {
+        let expected = usize::try_from(self.size_hint().upper().unwrap_or(0)).unwrap_or(usize::MAX);
+        if expected > limit {
             return Err(CollectError::TooLarge);
         }
-        let mut first = Bytes::new();
-        let mut all = Vec::new();
+        let mut all = Vec::with_capacity(expected);
         while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await
         {
             let Ok(data) = frame.map_err(CollectError::Broken)?.into_data() else { continue };
-            if first.len() + all.len() + data.len() > limit {
+            if all.len() + data.len() > limit {
                 return Err(CollectError::TooLarge);
             }
-            if first.is_empty() && all.is_empty() {
-                first = data;
-            } else {
-                if all.is_empty() {
-                    all.reserve(usize::try_from(expected).unwrap_or(0));
-                    all.extend_from_slice(&first);
-                    first = Bytes::new();
-                }
-                all.extend_from_slice(&data);
-            }
+            all.extend_from_slice(&data);
         }
-        Ok(if all.is_empty() { first } else { all.into() })
+        Ok(all.into())
     }
 
     fn return_if_read(&mut self) {

@@ -13,7 +13,8 @@ use crate::store::{CacheUse, Identity, Wanted, drop_hop_by_hop};
 
 /// A request, ready for the store.
 pub(super) struct Prepared {
-    pub(super) wanted: Wanted,
+    /// Boxed, because it is handed on several times.
+    pub(super) wanted: Box<Wanted>,
     /// Whether the client wants the extension to log in anew first.
     pub(super) renews_token: bool,
 }
@@ -52,7 +53,7 @@ pub(super) fn prepare(
     let body = if body.is_end_stream() { RequestBody::Empty } else { RequestBody::Streamed(body) };
     let outgoing = Outgoing { method: head.method, uri: target, headers: head.headers, body };
     let identity = token.map_or(Identity::Own, Identity::Client);
-    Ok(Prepared { wanted: Wanted { outgoing, identity, cache_use }, renews_token })
+    Ok(Prepared { wanted: Box::new(Wanted { outgoing, identity, cache_use }), renews_token })
 }
 
 /// Whether a client's header stays here: who it is, whom it means, and, as we look for leases and
