@@ -9,27 +9,43 @@ pub struct SignedMilliseconds(pub i64);
 
 /// Parses Go's notation; `None` for what Go refuses, such as a number without a unit.
 pub fn parse(text: &str) -> Option<SignedMilliseconds> {
-    let (sign, rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
     };
     if rest == "0" {
         return Some(SignedMilliseconds(0));
     }
-    let mut total = 0.0;
-    let mut rest = rest;
+    let mut nanoseconds: u128 = 0;
     loop {
         let digits = rest.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(rest.len());
-        let number: f64 = rest[..digits].parse().ok()?;
+        let number = billionths(&rest[..digits])?;
         rest = &rest[digits..];
         let unit = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
-        total += number * milliseconds_of(&rest[..unit])?;
+        nanoseconds += number.checked_mul(nanoseconds_of(&rest[..unit])?)? / BILLION;
         rest = &rest[unit..];
         if rest.is_empty() {
             break;
         }
     }
-    (total <= MAXIMUM_MILLISECONDS).then_some(SignedMilliseconds((sign * total) as i64))
+    // Go's durations are 64-bit nanoseconds: about 292 years.
+    let nanoseconds = i64::try_from(nanoseconds).ok()?;
+    Some(SignedMilliseconds(sign * (nanoseconds / 1_000_000)))
+}
+
+/// A decimal number such as `1`, `.5` or `1.25`, times 10⁹; what comes after the ninth decimal is
+/// cut. By hand, because the standard library's exact reading of floating point brings 13 KB.
+pub fn billionths(text: &str) -> Option<u128> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    if whole.is_empty() && fraction.is_empty() || whole.len() > MOST_DIGITS {
+        return None;
+    }
+    let digits = whole.bytes().chain(fraction.bytes().chain(std::iter::repeat(b'0')).take(9));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    Some(digits.fold(0, |number, digit| number * 10 + u128::from(digit - b'0')))
 }
 
 /// Parses what Vault's clients take for a time-out: whole seconds, or Go's notation.
@@ -47,20 +63,20 @@ impl SignedMilliseconds {
     }
 }
 
-fn milliseconds_of(unit: &str) -> Option<f64> {
+fn nanoseconds_of(unit: &str) -> Option<u128> {
     Some(match unit {
-        "ns" => 1e-6,
-        "us" | "µs" | "μs" => 1e-3,
-        "ms" => 1.0,
-        "s" => 1e3,
-        "m" => 6e4,
-        "h" => 3.6e6,
+        "ns" => 1,
+        "us" | "µs" | "μs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => BILLION,
+        "m" => 60 * BILLION,
+        "h" => 3_600 * BILLION,
         _ => return None,
     })
 }
 
-/// Go's durations are 64-bit nanoseconds: about 292 years.
-const MAXIMUM_MILLISECONDS: f64 = 9.2e15 / 1e3;
+const BILLION: u128 = 1_000_000_000;
+const MOST_DIGITS: usize = 18;
 
 #[cfg(test)]
 mod tests {

@@ -349,7 +349,8 @@ impl Parser<'_> {
         let text = self.environment.client(v::VAULT_RATE_LIMIT)?;
         let (rate, burst) =
             text.split_once(':').map_or((text, None), |(rate, burst)| (rate, Some(burst)));
-        let per_second = rate.parse::<f64>().ok().filter(|rate| rate.is_finite() && *rate > 0.0);
+        let per_second =
+            duration::billionths(rate).filter(|rate| *rate > 0).map(|rate| rate as f64 / 1e9);
         let burst = burst.map_or_else(
             || per_second.map(|rate| (rate as u32).max(1)),
             |burst| burst.parse().ok().filter(|n| *n > 0),

@@ -53,10 +53,12 @@ pub(crate) async fn deliver(
 
 /// Removes what an earlier process of ours left half written in the files' directories.
 pub(crate) fn remove_leftovers(files: &[SecretFile]) {
-    let mut directories: Vec<&Path> = files.iter().filter_map(|file| file.file.parent()).collect();
-    directories.sort_unstable();
-    directories.dedup();
-    for directory in directories {
+    let mut seen: Vec<&Path> = Vec::new();
+    for directory in files.iter().filter_map(|file| file.file.parent()) {
+        if seen.contains(&directory) {
+            continue;
+        }
+        seen.push(directory);
         let Ok(entries) = fs::read_dir(directory) else { continue };
         for entry in entries.flatten() {
             let name = entry.file_name();

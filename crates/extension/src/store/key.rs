@@ -50,8 +50,6 @@ pub(crate) fn changed_by(path: &str) -> Vec<String> {
         .map(|(list, _)| list.to_owned())
         .collect();
     changed.extend(lists);
-    changed.sort_unstable();
-    changed.dedup();
     changed
 }
 
