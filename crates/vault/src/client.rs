@@ -1,27 +1,31 @@
-//! The extension's own requests to Vault: bounded, paced, retried, one redirect followed.
+//! What is asked of Vault: logins, reads, renewals, revocations, and clients' own requests.
+
+mod answer;
+mod exchange;
+mod request;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{HOST, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Method, Response, Uri};
-use strongroom_core::address::{Address, Origin, Scheme};
+use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method, Response};
+use strongroom_core::address::{Address, Scheme};
 use strongroom_core::document::Document;
 use strongroom_core::lease::Lease;
-use strongroom_core::settings::{self, Redirects};
+use strongroom_core::settings;
 use zeroize::Zeroizing;
 
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, TokenLife, is_retryable_status};
+use crate::error::{Error, TokenLife};
 use crate::http::{
-    Connector, ForwardProxy, Freeze, Limits, Outgoing, Pool, RequestBody, ResponseBody, Stage,
-    Target,
+    Connector, ForwardProxy, Freeze, Limits, Outgoing, Pool, ResponseBody, Stage, Target,
 };
-use crate::pace::{self, Pace};
-use crate::percent;
-use crate::refusal;
+use crate::pace::Pace;
 use crate::token::Token;
+
+pub(crate) use answer::Auth;
+use answer::MountAnswer;
+use request::OwnRequest;
 
 /// A client of one Vault.
 #[derive(Debug)]
@@ -230,274 +234,6 @@ impl Client {
         }
         answer.auth(&self.clock)
     }
-
-    /// One of our own requests with its retries.
-    async fn exchange(
-        &self,
-        own: &OwnRequest<'_>,
-        retries: u32,
-        deadline: Deadline,
-    ) -> Result<Answer, Error> {
-        let deadline = deadline.min(self.clock.deadline_in(self.settings.timeout));
-        let mut tries = 0;
-        loop {
-            if let Some(pace) = &self.pace {
-                pace.wait().await;
-            }
-            self.connector.progress().enter(Stage::Answer(own.describe(&self.settings.address)));
-            let outcome = self.try_once(own, deadline).await;
-            let (retry_after, error) = match outcome {
-                Ok(answer) if is_retryable_status(answer.status) => {
-                    (answer.retry_after, answer.refused())
-                }
-                Ok(answer) => return Ok(answer),
-                Err(error) if error.is_retryable() => (None, error),
-                Err(Error::Deadline { waiting_for }) => {
-                    let asked = || Stage::Answer(own.describe(&self.settings.address));
-                    return Err(Error::Deadline {
-                        waiting_for: Some(waiting_for.unwrap_or_else(asked)),
-                    });
-                }
-                Err(error) => return Err(error),
-            };
-            if tries >= retries {
-                return Err(error);
-            }
-            // What a freeze interrupted is begun anew at once: it did not fail.
-            let pause = if matches!(error, Error::Frozen) {
-                Duration::ZERO
-            } else {
-                retry_after.unwrap_or_else(|| pace::backoff(tries))
-            };
-            if pause >= deadline.after(self.clock.now()) {
-                return Err(error);
-            }
-            tracing::debug!(request = %own.name(), error = %error, "trying again");
-            self.connector.progress().enter(Stage::Retry(error.to_string()));
-            tokio::time::sleep(pause).await;
-            tries += 1;
-        }
-    }
-
-    async fn try_once(&self, own: &OwnRequest<'_>, deadline: Deadline) -> Result<Answer, Error> {
-        let response =
-            self.pool.send(&mut own.build(&self.settings, &self.headers), deadline).await?;
-        let response = match redirect_of(&response) {
-            None => response,
-            Some(location) => self.follow(own, location, deadline).await?,
-        };
-        let answer = Answer::collect(own, response).await?;
-        if (300..400).contains(&answer.status) {
-            return Err(Error::Redirect { request: own.name(), problem: "once more" });
-        }
-        Ok(answer)
-    }
-
-    /// One redirect, as Vault's clients do: a standby sends us to the active node.
-    async fn follow(
-        &self,
-        own: &OwnRequest<'_>,
-        location: Option<String>,
-        deadline: Deadline,
-    ) -> Result<Response<ResponseBody>, Error> {
-        let refused = |problem| Error::Redirect { request: own.name(), problem };
-        if self.settings.redirects == Redirects::Refuse {
-            return Err(refused("and VAULT_DISABLE_REDIRECTS forbids to follow it"));
-        }
-        let location = location.ok_or_else(|| refused("to nowhere"))?;
-        let uri: Uri = location.parse().map_err(|_| refused("to what is no address"))?;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
-        let mut request = own.build(&self.settings, &self.headers);
-        request.uri = path.parse().map_err(|_| refused("to what is no address"))?;
-        if uri.host().is_none() {
-            return self.pool.send(&mut request, deadline).await;
-        }
-        let origin = Origin::parse(&location).map_err(|_| refused("to what is no address"))?;
-        let was_https = matches!(&self.settings.address, Address::Tcp(origin) if origin.scheme == Scheme::Https);
-        if was_https && origin.scheme == Scheme::Http {
-            return Err(refused(
-                "from https to http, which would show the token to everyone between",
-            ));
-        }
-        let address = Address::Tcp(origin);
-        request.headers.insert(HOST, host_header(&address));
-        let target = Target { address, ..self.pool.target().clone() };
-        let once = Pool::new(
-            target,
-            Arc::clone(&self.connector),
-            self.clock.clone(),
-            Arc::clone(&self.freeze),
-            Limits::ONE_EXCHANGE,
-        );
-        once.send(&mut request, deadline).await
-    }
-}
-
-/// One of our own requests.
-struct OwnRequest<'a> {
-    method: Method,
-    path: &'a str,
-    token: Option<&'a Token>,
-    index: Option<HeaderValue>,
-    body: Zeroizing<Vec<u8>>,
-    is_wrapped: bool,
-}
-
-impl<'a> OwnRequest<'a> {
-    fn new(method: Method, path: &'a str) -> Self {
-        Self {
-            method,
-            path,
-            token: None,
-            index: None,
-            body: Zeroizing::default(),
-            is_wrapped: false,
-        }
-    }
-
-    fn with_token(mut self, token: &'a Token) -> Self {
-        self.token = Some(token);
-        self
-    }
-
-    /// Subject to `VAULT_WRAP_TTL`.
-    fn wrapped(mut self) -> Self {
-        self.is_wrapped = true;
-        self
-    }
-
-    fn name(&self) -> String {
-        format!("{} /v1/{}", self.method, self.path)
-    }
-
-    fn describe(&self, address: &Address) -> String {
-        format!("{} at {address}", self.name())
-    }
-
-    fn build(&self, settings: &settings::Vault, headers: &HeaderMap) -> Outgoing {
-        let mut path = format!("{}/v1/", settings.address.path_prefix());
-        percent::encode(&mut path, self.path, PATH_CHARACTERS);
-        let mut own = headers.clone();
-        own.insert(HOST, host_header(&settings.address));
-        if let Some(token) = self.token {
-            own.insert(TOKEN, token.header());
-        }
-        if let Some(index) = &self.index {
-            own.insert(INDEX, index.clone());
-        }
-        if self.is_wrapped
-            && let Some(ttl) =
-                settings.wrap_ttl.as_deref().and_then(|ttl| HeaderValue::from_str(ttl).ok())
-        {
-            own.insert(WRAP_TTL, ttl);
-        }
-        let body = if self.body.is_empty() {
-            RequestBody::Empty
-        } else {
-            RequestBody::Full(Bytes::copy_from_slice(&self.body))
-        };
-        Outgoing {
-            method: self.method.clone(),
-            uri: path.parse().unwrap_or_default(),
-            headers: own,
-            body,
-        }
-    }
-}
-
-struct Answer {
-    request: String,
-    status: u16,
-    index: Option<HeaderValue>,
-    retry_after: Option<Duration>,
-    body: Bytes,
-}
-
-impl Answer {
-    async fn collect(
-        own: &OwnRequest<'_>,
-        response: Response<ResponseBody>,
-    ) -> Result<Self, Error> {
-        let (head, body) = response.into_parts();
-        let request = own.name();
-        let body = body.collect(LARGEST_ANSWER).await.map_err(|error| match error {
-            crate::http::CollectError::Broken(error) => error,
-            crate::http::CollectError::TooLarge => {
-                Error::Answer { request: request.clone(), problem: "is larger than 32 MiB".into() }
-            }
-        })?;
-        Ok(Self {
-            request,
-            status: head.status.as_u16(),
-            index: head.headers.get(INDEX).filter(|index| !index.is_empty()).cloned(),
-            retry_after: head.headers.get(RETRY_AFTER).and_then(pace::retry_after),
-            body,
-        })
-    }
-
-    fn refused(&self) -> Error {
-        let errors = refusal::errors_of(&self.body);
-        Error::Refused { status: self.status, request: self.request.clone(), errors }
-    }
-
-    fn problem(&self, problem: &str) -> Error {
-        Error::Answer { request: self.request.clone(), problem: problem.to_owned() }
-    }
-
-    fn auth(&self, clock: &Clock) -> Result<Auth, Error> {
-        let answer: AuthAnswer = serde_json::from_slice(&self.body).map_err(|_| {
-            self.problem("is not what Vault answers: is something else at this address?")
-        })?;
-        let auth = answer.auth.filter(|auth| !auth.client_token.is_empty());
-        let auth = auth.ok_or_else(|| self.problem("holds no token"))?;
-        Ok(Auth {
-            lease: Lease::new(clock.now(), auth.lease_duration, auth.renewable),
-            is_batch: auth.token_type == "batch",
-            client_token: auth.client_token,
-            index: self.index.clone(),
-        })
-    }
-}
-
-/// What login and renewal answer.
-pub(crate) struct Auth {
-    pub(crate) client_token: Zeroizing<String>,
-    pub(crate) lease: Lease,
-    pub(crate) is_batch: bool,
-    pub(crate) index: Option<HeaderValue>,
-}
-
-#[derive(serde::Deserialize)]
-struct AuthAnswer {
-    auth: Option<AuthFields>,
-}
-
-#[derive(serde::Deserialize)]
-struct AuthFields {
-    client_token: Zeroizing<String>,
-    #[serde(default)]
-    lease_duration: u64,
-    #[serde(default)]
-    renewable: bool,
-    #[serde(default)]
-    token_type: String,
-}
-
-#[derive(serde::Deserialize)]
-struct MountAnswer {
-    data: MountFields,
-}
-
-#[derive(serde::Deserialize)]
-struct MountFields {
-    path: String,
-    options: Option<MountOptions>,
-}
-
-#[derive(serde::Deserialize)]
-struct MountOptions {
-    #[serde(default)]
-    version: String,
 }
 
 /// `X-Vault-Index`: <https://developer.hashicorp.com/vault/docs/enterprise/consistency>
@@ -510,12 +246,6 @@ pub const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 pub const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 /// `X-Vault-Wrap-TTL`
 pub const WRAP_TTL: HeaderName = HeaderName::from_static("x-vault-wrap-ttl");
-
-/// What a path may hold as it is, beside letters, digits and `-._~`; a percent sign has been
-/// written by somebody who encoded the path already.
-const PATH_CHARACTERS: &[u8] = b"/!$&'()*+,;=:@%";
-/// Vault's own limit for requests; no answer to a read is larger than what was written.
-const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
 
 /// The value of `Host` for an address.
 #[must_use]
@@ -542,17 +272,4 @@ fn own_headers(settings: &settings::Vault, user_agent: &'static str) -> HeaderMa
         headers.insert(NAMESPACE, namespace);
     }
     headers
-}
-
-fn redirect_of(response: &Response<ResponseBody>) -> Option<Option<String>> {
-    if !matches!(response.status().as_u16(), 301 | 302 | 307) {
-        return None;
-    }
-    Some(
-        response
-            .headers()
-            .get(LOCATION)
-            .and_then(|location| location.to_str().ok())
-            .map(str::to_owned),
-    )
 }

@@ -1,0 +1,116 @@
+//! Answers to our own requests: collected, and read into types.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use http::header::{HeaderValue, RETRY_AFTER};
+use strongroom_core::lease::Lease;
+use zeroize::Zeroizing;
+
+use super::INDEX;
+use super::request::OwnRequest;
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::http::{CollectError, ResponseBody};
+use crate::{pace, refusal};
+
+/// An answer to one of our own requests, whole.
+pub(super) struct Answer {
+    pub(super) request: String,
+    pub(super) status: u16,
+    pub(super) index: Option<HeaderValue>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) async fn collect(
+        own: &OwnRequest<'_>,
+        response: Response<ResponseBody>,
+    ) -> Result<Self, Error> {
+        let (head, body) = response.into_parts();
+        let request = own.name();
+        let body = body.collect(LARGEST_ANSWER).await.map_err(|error| match error {
+            CollectError::Broken(error) => error,
+            CollectError::TooLarge => {
+                Error::Answer { request: request.clone(), problem: "is larger than 32 MiB".into() }
+            }
+        })?;
+        Ok(Self {
+            request,
+            status: head.status.as_u16(),
+            index: head.headers.get(INDEX).filter(|index| !index.is_empty()).cloned(),
+            retry_after: head.headers.get(RETRY_AFTER).and_then(pace::retry_after),
+            body,
+        })
+    }
+
+    pub(super) fn refused(&self) -> Error {
+        let errors = refusal::errors_of(&self.body);
+        Error::Refused { status: self.status, request: self.request.clone(), errors }
+    }
+
+    pub(super) fn problem(&self, problem: &str) -> Error {
+        Error::Answer { request: self.request.clone(), problem: problem.to_owned() }
+    }
+
+    pub(super) fn auth(&self, clock: &Clock) -> Result<Auth, Error> {
+        let answer: AuthAnswer = serde_json::from_slice(&self.body).map_err(|_| {
+            self.problem("is not what Vault answers: is something else at this address?")
+        })?;
+        let auth = answer.auth.filter(|auth| !auth.client_token.is_empty());
+        let auth = auth.ok_or_else(|| self.problem("holds no token"))?;
+        Ok(Auth {
+            lease: Lease::new(clock.now(), auth.lease_duration, auth.renewable),
+            is_batch: auth.token_type == "batch",
+            client_token: auth.client_token,
+            index: self.index.clone(),
+        })
+    }
+}
+
+/// What login and renewal answer.
+pub(crate) struct Auth {
+    pub(crate) client_token: Zeroizing<String>,
+    pub(crate) lease: Lease,
+    pub(crate) is_batch: bool,
+    pub(crate) index: Option<HeaderValue>,
+}
+
+#[derive(serde::Deserialize)]
+struct AuthAnswer {
+    auth: Option<AuthFields>,
+}
+
+#[derive(serde::Deserialize)]
+struct AuthFields {
+    client_token: Zeroizing<String>,
+    #[serde(default)]
+    lease_duration: u64,
+    #[serde(default)]
+    renewable: bool,
+    #[serde(default)]
+    token_type: String,
+}
+
+/// The answer to a look-up of a mount.
+#[derive(serde::Deserialize)]
+pub(super) struct MountAnswer {
+    pub(super) data: MountFields,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct MountFields {
+    pub(super) path: String,
+    pub(super) options: Option<MountOptions>,
+}
+
+#[derive(serde::Deserialize)]
+pub(super) struct MountOptions {
+    #[serde(default)]
+    pub(super) version: String,
+}
+
+/// Vault's own limit for requests; no answer to a read is larger than what was written.
+const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
