@@ -228,7 +228,7 @@ pub enum TokenLife {
     Alive,
     /// It was revoked, has expired, or is used up.
     Dead,
-    /// Either: Vault before 1.16 says no more of a dead token than `permission denied`, and wraps
+    /// Either: older Vaults (seen: 1.14) say no more of a dead token than `permission denied`, and wrap
     /// a policy's no in `1 error occurred`.
     Unsaid,
 }
