@@ -155,7 +155,13 @@ impl Extension {
         // The login begins now, beside whatever else happens before it is needed.
         let login = {
             let (session, deadline) = (Arc::clone(self.store.session()), self.init_deadline);
-            tokio::spawn(async move { session.token(0, deadline).await })
+            let is_urgent = !self.files.is_empty();
+            tokio::spawn(async move {
+                if !is_urgent {
+                    give_way().await;
+                }
+                session.token(0, deadline).await
+            })
         };
         if !self.files.is_empty() {
             // The runtime starts when we register: its files must be there.
@@ -233,6 +239,15 @@ impl Extension {
     async fn prepare_for_snapshot(&self) {
         self.store.session().end(self.clock.deadline_in(REVOKE_TIMEOUT)).await;
         self.store.forget();
+    }
+}
+
+/// Lets the registration, a request to this machine, go out before the login's signature and key
+/// exchange take the thread: the runtime starts when we have registered.
+async fn give_way() {
+    // Connect, then hand over to the connection, then write.
+    for _ in 0..3 {
+        tokio::task::yield_now().await;
     }
 }
 
