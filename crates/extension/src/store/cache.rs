@@ -114,3 +114,66 @@ impl Weighter<Key, Arc<Entry>> for ByteWeighter {
 
 /// About what an entry takes beside its bytes.
 const ENTRY_OVERHEAD: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use strongroom_core::settings::CacheApplies;
+    use strongroom_vault::http::Outgoing;
+
+    use super::*;
+
+    fn cache(size: u32) -> Cache {
+        let ttl = Duration::from_secs(60);
+        Cache::new(settings::Cache { ttl, applies: CacheApplies::ToEveryGet, size })
+    }
+
+    fn key(path: &str) -> Key {
+        Key::of(&Outgoing { uri: path.parse().unwrap(), ..Default::default() })
+    }
+
+    fn entry(bytes: usize) -> Arc<Entry> {
+        let response = Response::new(Bytes::from(vec![0; bytes]));
+        Arc::new(Entry { response, fetched: 1_000, expires: 61_000, lease: None, storable: true })
+    }
+
+    #[test]
+    fn it_never_holds_more_bytes_than_it_may() {
+        let cache = cache(64 * 1024);
+        for number in 0..1_000 {
+            cache.insert(key(&format!("/v1/kv/data/{number}")), entry(1_024));
+            assert!(cache.entries.weight() <= 64 * 1024);
+        }
+        assert!(cache.entries.len() > 30, "{} are held", cache.entries.len());
+        cache.insert(key("/v1/kv/data/large"), entry(65 * 1024));
+        assert!(cache.entries.weight() <= 64 * 1024);
+    }
+
+    #[test]
+    fn an_entry_is_served_within_its_time_only() {
+        let cache = cache(64 * 1024);
+        cache.insert(key("/v1/kv/data/x"), entry(1));
+        let is_held = |now| cache.lookup(&key("/v1/kv/data/x"), now).is_some();
+        assert!(is_held(1_000) && is_held(60_999));
+        assert!(!is_held(61_000), "too old");
+        assert!(!is_held(999), "the clock was set back");
+    }
+
+    #[test]
+    fn what_a_write_changed_is_dropped_and_nothing_else() {
+        let cache = cache(64 * 1024);
+        for path in [
+            "/v1/kv/data/x?version=1",
+            "/v1/kv/metadata/x",
+            "/v1/kv/metadata/?list=true",
+            "/v1/kv/data/y",
+        ] {
+            cache.insert(key(path), entry(1));
+        }
+        cache.remove(&crate::store::key::changed_by("/v1/kv/data/x"));
+        let is_held = |path| cache.lookup(&key(path), 2_000).is_some();
+        assert!(!is_held("/v1/kv/data/x?version=1"));
+        assert!(!is_held("/v1/kv/metadata/x"));
+        assert!(!is_held("/v1/kv/metadata/?list=true"));
+        assert!(is_held("/v1/kv/data/y"));
+    }
+}

@@ -175,3 +175,77 @@ fn is_for_it_alone(name: &HeaderName, value: &HeaderValue) -> bool {
 
 static CACHE_CONTROL: HeaderName = HeaderName::from_static("x-vault-cache-control");
 const NEVER_CACHED: [&str; 4] = ["/auth/", "/sys/", "/cubbyhole/", "/identity/oidc/token/"];
+
+#[cfg(test)]
+mod tests {
+    use strongroom_core::lease::Lease;
+    use strongroom_vault::token::{TokenKind, TokenOrigin};
+
+    use super::*;
+
+    #[test]
+    fn what_may_be_cached_is_asked_for_by_header_or_by_default() {
+        let check = |applies, method: &Method, path: &str, headers: &[(&str, &str)], expect| {
+            let settings = settings::Cache { ttl: Duration::from_secs(60), applies, size: 1 };
+            let headers = headers
+                .iter()
+                .map(|(name, value)| {
+                    (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
+                })
+                .collect();
+            let found = CacheUse::decide(Some(&settings), method, path, &headers, false);
+            assert_eq!(found, expect, "{method} {path} {headers:?}");
+        };
+        let asked = |headers: &[(&str, &str)], expect| {
+            check(CacheApplies::WhereAsked, &Method::GET, "/v1/kv/data/x", headers, expect);
+        };
+        asked(&[], CacheUse::Bypass);
+        asked(&[("x-vault-cache-control", "cache")], CacheUse::Serve);
+        asked(&[("x-vault-cache-control", "recache")], CacheUse::Refresh);
+        asked(&[("x-vault-cache-control", "cache,recache")], CacheUse::Refresh);
+        asked(&[("x-vault-cache-control", "cache,nocache")], CacheUse::Bypass);
+        asked(&[("x-vault-cache-control", "CACHE")], CacheUse::Bypass);
+        for alone in ["x-vault-wrap-ttl", "x-vault-mfa", "x-vault-index", "range"] {
+            asked(&[("x-vault-cache-control", "cache"), (alone, "1")], CacheUse::Bypass);
+        }
+        let every = |method: &Method, path: &str, headers: &[(&str, &str)], expect| {
+            check(CacheApplies::ToEveryGet, method, path, headers, expect);
+        };
+        every(&Method::GET, "/v1/kv/data/x", &[], CacheUse::Serve);
+        every(
+            &Method::GET,
+            "/v1/kv/data/x",
+            &[("x-vault-cache-control", "nocache")],
+            CacheUse::Bypass,
+        );
+        every(&Method::GET, "/v1/kv/data/x", &[("content-length", "2")], CacheUse::Bypass);
+        every(&Method::POST, "/v1/kv/data/x", &[], CacheUse::Bypass);
+        every(&Method::GET, "/v1/auth/token/lookup-self", &[], CacheUse::Bypass);
+        every(&Method::GET, "/v1/team-a/sys/health", &[], CacheUse::Bypass);
+    }
+
+    #[test]
+    fn what_is_kept_is_good_json_that_is_not_meant_for_one_client() {
+        let lease = Lease::new(0, 3600, true);
+        let token =
+            Token::new("t".to_owned().into(), lease, TokenKind::Service, TokenOrigin::Login, None);
+        let token = Arc::new(token.unwrap());
+        let check = |status: u16, body: &'static str, expect: Option<(bool, u64)>| {
+            let response =
+                Response::builder().status(status).body(Bytes::from_static(body.as_bytes()));
+            let ttl = Duration::from_secs(60);
+            let entry = entry(&response.unwrap(), Some(Arc::clone(&token)), ttl, 1_000);
+            let found = entry.map(|entry| (entry.storable, entry.expires - entry.fetched));
+            assert_eq!(found, expect, "{status} {body}");
+        };
+        check(200, r#"{"data":{"a":1}}"#, Some((true, 60_000)));
+        check(200, r#"{"lease_id":"","lease_duration":30,"data":{}}"#, Some((true, 60_000)));
+        check(200, r#"{"lease_id":"l","lease_duration":30}"#, Some((true, 20_000)));
+        check(200, r#"{"lease_id":"l","lease_duration":3600}"#, Some((true, 60_000)));
+        check(200, r#"{"wrap_info":{"token":"t"}}"#, None);
+        check(200, r#"{"auth":{"client_token":"t"}}"#, None);
+        check(200, "<html>", None);
+        check(307, "", None);
+        check(404, r#"{"errors":[]}"#, Some((false, 0)));
+    }
+}
