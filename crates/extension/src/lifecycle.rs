@@ -7,26 +7,19 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_core::lease::{Lease, UnixMilliseconds};
-use strongroom_core::settings::{Environment, Identity, Settings, variables as v};
+use strongroom_core::lease::UnixMilliseconds;
+use strongroom_core::settings::{Environment, MissingSecret, SecretFile, Settings, variables as v};
 use strongroom_lambda_api::extensions::Event;
 use strongroom_lambda_api::initialization::InitializationType;
-use strongroom_vault::aws::sts;
-use strongroom_vault::client::Client;
 use strongroom_vault::clock::{Clock, Deadline};
-use strongroom_vault::forward::Forward;
-use strongroom_vault::http::{Connector, Freeze, Limits, Progress};
-use strongroom_vault::login::Login;
-use strongroom_vault::tls::Peer;
-use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
+use strongroom_vault::error::Error;
+use strongroom_vault::http::{Freeze, Progress};
 use tokio::task::JoinHandle;
 
-use crate::USER_AGENT;
+use crate::assembly;
 use crate::delivery::{files, proxy};
 use crate::exit::{Category, Failure};
 use crate::lambda::{ExtensionsApi, Registered};
-use crate::process;
-use crate::session::{Session, TokenSource};
 use crate::store::{MARGIN_BEFORE_TIMEOUT, Store};
 
 /// Runs until SHUTDOWN, or until something fails.
@@ -51,10 +44,30 @@ pub(crate) async fn run(
         Some(proxy) => Some(proxy::Listener::bind(proxy).await?),
         None => None,
     };
-    let freeze = Freeze::new(clock.clone());
-    let parts =
-        Parts { settings, environment, progress: progress.clone(), clock: clock.clone(), freeze };
-    let extension = parts.build(initialization)?;
+    let init_timeout = settings.init_timeout.unwrap_or(match initialization {
+        InitializationType::OnDemand => INIT_TIMEOUT_ON_DEMAND,
+        _ => INIT_TIMEOUT_OTHERWISE,
+    });
+    let init_deadline = clock.deadline_in(init_timeout);
+    let store = assembly::store(assembly::Parts {
+        vault: settings.vault,
+        identity: settings.identity,
+        token_grace: settings.token_grace,
+        revoke: settings.revoke,
+        cache: settings.proxy.and_then(|proxy| proxy.cache),
+        initialization,
+        environment,
+        progress: progress.clone(),
+        clock: clock.clone(),
+    })?;
+    let extension = Extension {
+        store,
+        files: settings.files,
+        missing_secret: settings.missing_secret,
+        initialization,
+        init_deadline,
+        clock,
+    };
     let _watch = Task(tokio::spawn(watch_freezes(Arc::clone(extension.store.client().freeze()))));
     let _proxy =
         listener.map(|listener| Task(tokio::spawn(listener.serve(Arc::clone(&extension.store)))));
@@ -62,92 +75,13 @@ pub(crate) async fn run(
     extension.run(api, waiting).await
 }
 
-/// What the extension is made of.
-struct Parts {
-    settings: Settings,
-    environment: Environment,
-    progress: Progress,
-    clock: Clock,
-    freeze: Arc<Freeze>,
-}
-
 struct Extension {
     store: Arc<Store>,
-    files: Vec<strongroom_core::settings::SecretFile>,
-    missing_secret: strongroom_core::settings::MissingSecret,
+    files: Vec<SecretFile>,
+    missing_secret: MissingSecret,
     initialization: InitializationType,
     init_deadline: Deadline,
     clock: Clock,
-}
-
-impl Parts {
-    fn build(self, initialization: InitializationType) -> Result<Extension, Failure> {
-        let Self { settings, environment, progress, clock, freeze } = self;
-        let failed =
-            |error: strongroom_vault::error::Error| Failure::of_vault("cannot start", &error);
-        let environment = Arc::new(environment);
-        let lookup = {
-            let environment = Arc::clone(&environment);
-            move |name: &str| environment.value(name).map(str::to_owned)
-        };
-        let forward = Forward::from_environment(&lookup);
-        let to_vault = Connector::new(
-            settings.vault.tls.clone(),
-            Peer::Vault,
-            forward.clone(),
-            progress.clone(),
-        );
-        // Frozen or not, Managed Instances run on: there an idle connection stays good for longer.
-        let idle = match initialization {
-            InitializationType::ManagedInstances => IDLE_LIMIT_WITHOUT_FREEZE,
-            _ => IDLE_LIMIT,
-        };
-        let limits = Limits { connections: process::connection_limit(), idle };
-        let client =
-            Client::new(settings.vault, to_vault, clock.clone(), freeze, limits, USER_AGENT)
-                .map_err(failed)?;
-        let source = match settings.identity {
-            Identity::Token(secret) => {
-                let lease = Lease { granted: 0, milliseconds: None, renewable: false };
-                let token = Token::new(secret, lease, TokenKind::Service, TokenOrigin::Given, None);
-                TokenSource::Given(Arc::new(token.ok_or_else(|| {
-                    Failure::new(
-                        Category::Config,
-                        "VAULT_TOKEN contains characters that no HTTP header can carry",
-                    )
-                })?))
-            }
-            Identity::AwsIam(iam) => {
-                let tls = strongroom_core::settings::Tls {
-                    authorities: strongroom_core::settings::Authorities::Default {
-                        ssl_cert_file: environment.value(v::SSL_CERT_FILE).map(Into::into),
-                        ssl_cert_dir: environment.value(v::SSL_CERT_DIR).map(Into::into),
-                    },
-                    ..Default::default()
-                };
-                let to_aws = Connector::new(tls, Peer::Aws, forward, progress);
-                let sts = sts::Settings::from_environment(&lookup);
-                let login = Login::new(iam, sts, Box::new(lookup), to_aws);
-                TokenSource::Login(Arc::new(login.map_err(failed)?))
-            }
-        };
-        let client = Arc::new(client);
-        let session =
-            Session::new(Arc::clone(&client), source, settings.token_grace, settings.revoke);
-        let cache = settings.proxy.and_then(|proxy| proxy.cache);
-        let init_timeout = settings.init_timeout.unwrap_or(match initialization {
-            InitializationType::OnDemand => INIT_TIMEOUT_ON_DEMAND,
-            _ => INIT_TIMEOUT_OTHERWISE,
-        });
-        Ok(Extension {
-            store: Store::new(client, session, cache),
-            files: settings.files,
-            missing_secret: settings.missing_secret,
-            initialization,
-            init_deadline: clock.deadline_in(init_timeout),
-            clock,
-        })
-    }
 }
 
 impl Extension {
@@ -170,8 +104,7 @@ impl Extension {
                 .await?;
         }
         let registered = api.register().await?;
-        let logged_in =
-            login.await.unwrap_or_else(|_| Err(Arc::new(strongroom_vault::error::Error::Frozen)));
+        let logged_in = login.await.unwrap_or_else(|_| Err(Arc::new(Error::Frozen)));
         if let Err(error) = logged_in {
             let failure = Failure::of_vault("cannot log in to Vault", &error);
             registered.init_error(&failure).await;
@@ -276,8 +209,6 @@ async fn tell_what_is_waited_for(progress: Progress) {
     }
 }
 
-const IDLE_LIMIT: Duration = Duration::from_secs(5);
-const IDLE_LIMIT_WITHOUT_FREEZE: Duration = Duration::from_secs(60);
 const INIT_TIMEOUT_ON_DEMAND: Duration = Duration::from_secs(8);
 const INIT_TIMEOUT_OTHERWISE: Duration = Duration::from_secs(60);
 const TEND_EVERY: Duration = Duration::from_secs(10);

@@ -1,5 +1,6 @@
 //! The extension: gives a Lambda function its Vault secrets as files and through a local Vault API.
 
+mod assembly;
 mod delivery;
 mod exit;
 mod lambda;
