@@ -13,7 +13,7 @@ use strongroom_lambda_api::extensions::Event;
 use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::error::Error;
-use strongroom_vault::http::{Freeze, Progress};
+use strongroom_vault::http::Progress;
 use tokio::task::JoinHandle;
 
 use crate::assembly;
@@ -68,7 +68,8 @@ pub(crate) async fn run(
         init_deadline,
         clock,
     };
-    let _watch = Task(tokio::spawn(watch_freezes(Arc::clone(extension.store.client().freeze()))));
+    let freeze = Arc::clone(extension.store.client().freeze());
+    let _watch = Task(tokio::spawn(async move { freeze.watch().await }));
     let _proxy =
         listener.map(|listener| Task(tokio::spawn(listener.serve(Arc::clone(&extension.store)))));
     let waiting = Task(tokio::spawn(tell_what_is_waited_for(progress)));
@@ -191,10 +192,6 @@ impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-async fn watch_freezes(freeze: Arc<Freeze>) {
-    freeze.watch().await;
 }
 
 /// If Lambda kills a slow init, the log already says what it was waiting for.

@@ -188,18 +188,10 @@ impl Session {
     }
 
     async fn log_in(self: &Arc<Self>, deadline: Deadline) -> Outcome {
-        let flight = {
-            let mut state = self.lock();
-            match state.login.upgrade() {
-                Some(flight) => flight,
-                None => {
-                    let session = Arc::clone(self);
-                    let flight = Flight::begin(async move { session.log_in_now(deadline).await });
-                    state.login = Arc::downgrade(&flight);
-                    flight
-                }
-            }
-        };
+        let flight = Flight::join_or_begin(&mut self.lock().login, || {
+            let session = Arc::clone(self);
+            async move { session.log_in_now(deadline).await }
+        });
         self.await_flight(&flight, deadline).await
     }
 
@@ -224,25 +216,17 @@ impl Session {
             if self.client.clock().now() < state.no_renewal_before {
                 return token;
             }
-            match state.renewal.upgrade() {
-                Some(flight) => flight,
-                None => {
-                    let session = Arc::clone(self);
-                    let old = Arc::clone(&token);
-                    let flight =
-                        Flight::begin(async move { Ok(session.renew_now(old, deadline).await) });
-                    state.renewal = Arc::downgrade(&flight);
-                    flight
-                }
-            }
+            Flight::join_or_begin(&mut state.renewal, || {
+                let (session, old) = (Arc::clone(self), Arc::clone(&token));
+                async move { Ok(session.renew_now(old, deadline).await) }
+            })
         };
         let patience = self.client.clock().deadline_in(RENEWAL_PATIENCE);
         let outcome = self.await_flight(&flight, deadline.min(patience)).await;
         match outcome {
             Ok(renewed) => renewed,
             Err(_) => {
-                let pause = u64::try_from(RENEWAL_PAUSE.as_millis()).unwrap_or(0);
-                self.lock().no_renewal_before = self.client.clock().now() + pause;
+                self.pause_renewals();
                 token
             }
         }
@@ -266,12 +250,17 @@ impl Session {
                     tracing::warn!(%error, "the token could not be renewed; it is used to its end");
                 }
                 if !matches!(error, Error::Refused { status: ..500, .. }) {
-                    let pause = u64::try_from(RENEWAL_PAUSE.as_millis()).unwrap_or(0);
-                    self.lock().no_renewal_before = self.client.clock().now() + pause;
+                    self.pause_renewals();
                 }
                 old
             }
         }
+    }
+
+    /// The last renewal got no answer: none is tried for a while.
+    fn pause_renewals(&self) {
+        let end = self.client.clock().deadline_in(RENEWAL_PAUSE);
+        self.lock().no_renewal_before = end.0;
     }
 
     async fn await_flight(&self, flight: &Arc<Flight>, deadline: Deadline) -> Outcome {
@@ -296,6 +285,18 @@ impl Session {
 }
 
 impl Flight {
+    /// The work under way, or else what `work` makes.
+    fn join_or_begin<W: Future<Output = Outcome> + Send + 'static>(
+        under_way: &mut Weak<Self>,
+        work: impl FnOnce() -> W,
+    ) -> Arc<Self> {
+        under_way.upgrade().unwrap_or_else(|| {
+            let flight = Self::begin(work());
+            *under_way = Arc::downgrade(&flight);
+            flight
+        })
+    }
+
     fn begin(work: impl Future<Output = Outcome> + Send + 'static) -> Arc<Self> {
         let (sender, outcome) = watch::channel(None);
         let task = tokio::spawn(async move {

@@ -77,8 +77,8 @@ impl Client {
         };
         let pool =
             Pool::new(target, Arc::clone(&connector), clock.clone(), Arc::clone(&freeze), limits);
-        let headers = own_headers(&settings, user_agent);
         let host = host_header(&settings.address);
+        let headers = own_headers(&settings, &host, user_agent);
         let pace = settings.rate_limit.map(Pace::new);
         Ok(Self { settings, pool, connector, clock, freeze, headers, host, pace })
     }
@@ -257,7 +257,11 @@ pub fn host_header(address: &Address) -> HeaderValue {
     HeaderValue::from_str(&authority).unwrap_or_else(|_| HeaderValue::from_static("invalid"))
 }
 
-fn own_headers(settings: &settings::Vault, user_agent: &'static str) -> HeaderMap {
+fn own_headers(
+    settings: &settings::Vault,
+    host: &HeaderValue,
+    user_agent: &'static str,
+) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
     for (name, value) in &settings.headers {
         if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.parse::<HeaderValue>()) {
@@ -265,6 +269,7 @@ fn own_headers(settings: &settings::Vault, user_agent: &'static str) -> HeaderMa
         }
     }
     headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(user_agent));
+    headers.insert(HOST, host.clone());
     headers.insert(REQUEST, HeaderValue::from_static("true"));
     if let Some(namespace) =
         settings.namespace.as_deref().and_then(|namespace| namespace.parse().ok())

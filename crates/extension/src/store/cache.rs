@@ -73,10 +73,7 @@ impl Cache {
 impl Entry {
     /// The answer, for one more client.
     pub(super) fn response(&self) -> Response<Bytes> {
-        let mut response = Response::new(self.response.body().clone());
-        *response.status_mut() = self.response.status();
-        response.headers_mut().clone_from(self.response.headers());
-        response
+        self.response.clone()
     }
 
     /// The token that its lease hangs on, if it has one.

@@ -84,11 +84,12 @@ pub(super) fn entry(
     now: UnixMilliseconds,
 ) -> Option<Entry> {
     let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-    let entry = |life: u64, lease, storable| {
-        let mut copy = Response::new(response.body().clone());
-        *copy.status_mut() = response.status();
-        copy.headers_mut().clone_from(response.headers());
-        Entry { response: copy, fetched: now, expires: now.saturating_add(life), lease, storable }
+    let entry = |life: u64, lease, storable| Entry {
+        response: response.clone(),
+        fetched: now,
+        expires: now.saturating_add(life),
+        lease,
+        storable,
     };
     if response.status().as_u16() >= 400 {
         return Some(entry(0, None, false));

@@ -34,7 +34,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the variables through `lookup`, which answers `None` for an empty one.
+    /// Reads AWS's own variables through `lookup`, which answers `None` for an empty one.
+    /// `VAULT_STS_ENDPOINT_REGION` is among the settings of the login, which adds it.
     #[must_use]
     pub fn from_environment(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
         let is_true = |name| lookup(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
@@ -54,7 +55,7 @@ impl Settings {
             },
             lambda_region: lookup("AWS_REGION").or_else(|| lookup("AWS_DEFAULT_REGION")),
             preference: if is_regional { Preference::Regional } else { Preference::Legacy },
-            sts_endpoint_region: lookup("VAULT_STS_ENDPOINT_REGION"),
+            sts_endpoint_region: None,
         }
     }
 }

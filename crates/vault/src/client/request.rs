@@ -1,13 +1,13 @@
 //! One of our own requests, to be built for each try.
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue};
+use http::header::HeaderValue;
 use http::{HeaderMap, Method};
 use strongroom_core::address::Address;
 use strongroom_core::settings;
 use zeroize::Zeroizing;
 
-use super::{INDEX, TOKEN, WRAP_TTL, host_header};
+use super::{INDEX, TOKEN, WRAP_TTL};
 use crate::http::{Outgoing, RequestBody};
 use crate::percent;
 use crate::token::Token;
@@ -57,7 +57,6 @@ impl<'a> OwnRequest<'a> {
         let mut path = format!("{}/v1/", settings.address.path_prefix());
         percent::encode(&mut path, self.path, PATH_CHARACTERS);
         let mut own = headers.clone();
-        own.insert(HOST, host_header(&settings.address));
         if let Some(token) = self.token {
             own.insert(TOKEN, token.header());
         }
