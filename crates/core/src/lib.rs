@@ -9,5 +9,6 @@ pub mod document;
 pub mod duration;
 pub mod failure;
 pub mod lease;
+pub mod reference;
 pub mod settings;
 pub mod timestamp;
