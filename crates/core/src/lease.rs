@@ -74,9 +74,112 @@ impl Lease {
     }
 }
 
+/// The life of a secret that Vault leased to us.
+/// <https://developer.hashicorp.com/vault/docs/concepts/lease>
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct SecretLease {
+    /// When it was granted, or last renewed.
+    granted: UnixMilliseconds,
+    /// How long it lives from then.
+    milliseconds: u64,
+    /// How long it lived when the secret was read.
+    at_first: u64,
+    /// Whether it can be renewed.
+    renewable: bool,
+}
+
+/// What a secret needs to stay good.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SecretNeed {
+    /// Nothing.
+    Nothing,
+    /// To be read again.
+    Reading,
+    /// Its lease renewed.
+    Renewal,
+}
+
+impl SecretLease {
+    /// A lease of `seconds` on what was read at `now`.
+    pub fn new(now: UnixMilliseconds, seconds: u64, renewable: bool) -> Self {
+        let milliseconds = seconds.saturating_mul(1000);
+        Self { granted: now, milliseconds, at_first: milliseconds, renewable }
+    }
+
+    /// The same after Vault renewed it at `now` for `seconds`.
+    #[must_use]
+    pub fn renewed(self, now: UnixMilliseconds, seconds: u64, renewable: bool) -> Self {
+        Self { granted: now, milliseconds: seconds.saturating_mul(1000), renewable, ..self }
+    }
+
+    /// Seconds to ask for when it is renewed: what it had at first.
+    pub fn increment(self) -> u64 {
+        self.at_first / 1000
+    }
+
+    /// Whether it has ended.
+    pub fn is_over(self, now: UnixMilliseconds) -> bool {
+        now.saturating_sub(self.granted) >= self.milliseconds
+    }
+
+    /// What the secret needs at `now` to be used until `until`: renewed at two thirds of its lease, read again when
+    /// the lease is over, and when its renewals come to an end, as Vault's maximum TTL has them grow short.
+    pub fn need(self, now: UnixMilliseconds, until: UnixMilliseconds) -> SecretNeed {
+        let age = now.saturating_sub(self.granted);
+        if age >= self.milliseconds {
+            return SecretNeed::Reading;
+        }
+        let ends_before_until = until.saturating_sub(self.granted) >= self.milliseconds;
+        // One that cannot live that long is not asked for again and again.
+        let new_one_lasts = until.saturating_sub(now) < self.at_first;
+        let is_due = age >= self.milliseconds / 3 * 2 || (ends_before_until && new_one_lasts);
+        let is_worth_renewing = self.renewable && self.milliseconds >= self.at_first / 2;
+        match (is_due, is_worth_renewing) {
+            (false, _) => SecretNeed::Nothing,
+            (true, true) => SecretNeed::Renewal,
+            (true, false) => SecretNeed::Reading,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_leased_secret_is_renewed_at_two_thirds_and_read_again_at_its_end() {
+        let check = |renewable, renewed: Option<u64>, after: u64, ahead: u64, expect| {
+            let lease = SecretLease::new(1_000, 90, renewable);
+            let lease = renewed.map_or(lease, |seconds| lease.renewed(1_000, seconds, renewable));
+            let now = 1_000 + after;
+            assert_eq!(
+                lease.need(now, now + ahead),
+                expect,
+                "renewable {renewable}, renewed for {renewed:?}, {after} ms later, for {ahead} ms"
+            );
+        };
+        check(true, None, 0, 0, SecretNeed::Nothing);
+        check(true, None, 59_999, 0, SecretNeed::Nothing);
+        check(true, None, 60_000, 0, SecretNeed::Renewal);
+        check(true, None, 89_999, 0, SecretNeed::Renewal);
+        check(true, None, 90_000, 0, SecretNeed::Reading);
+        check(false, None, 59_999, 0, SecretNeed::Nothing);
+        check(false, None, 60_000, 0, SecretNeed::Reading);
+        // Used beyond its end: seen to now, unless a new one would end as early.
+        check(true, None, 30_000, 70_000, SecretNeed::Renewal);
+        check(false, None, 30_000, 70_000, SecretNeed::Reading);
+        check(false, None, 30_000, 90_000, SecretNeed::Nothing);
+        // The maximum TTL is near.
+        check(true, Some(44), 10_000, 0, SecretNeed::Nothing);
+        check(true, Some(44), 30_000, 0, SecretNeed::Reading);
+        check(true, Some(60), 41_000, 0, SecretNeed::Renewal);
+        check(true, Some(0), 0, 0, SecretNeed::Reading);
+    }
+
+    #[test]
+    fn a_clock_set_back_does_not_end_a_secrets_lease() {
+        assert_eq!(SecretLease::new(1_000_000, 90, true).need(10, 10), SecretNeed::Nothing);
+    }
 
     #[test]
     fn a_token_is_renewed_in_its_last_fifth_and_replaced_when_it_ends() {

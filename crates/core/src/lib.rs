@@ -8,6 +8,7 @@ pub mod advice;
 pub mod document;
 pub mod duration;
 pub mod failure;
+pub mod format;
 pub mod lease;
 pub mod reference;
 pub mod settings;

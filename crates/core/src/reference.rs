@@ -46,7 +46,8 @@ pub enum Field {
 }
 
 impl Field {
-    fn parse(text: &str) -> Self {
+    /// Reads a field.
+    pub fn parse(text: &str) -> Self {
         if text == "*" { Self::All } else { Self::Named(text.to_owned()) }
     }
 }

@@ -14,6 +14,13 @@ use zeroize::Zeroizing;
 use super::Document;
 
 impl Document {
+    /// The secret alone as JSON, written likewise; `None` if there is none.
+    pub fn secret_to_json(&self) -> Option<Zeroizing<Vec<u8>>> {
+        let mut out = Zeroizing::new(Vec::with_capacity(1024));
+        write_value(&mut out, self.secret()?, GoFormatter(PrettyFormatter::new()));
+        Some(out)
+    }
+
     /// The document to write, without a line break at the end.
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
         let mut fields: Vec<(&str, Option<&Value>, Absent)> = vec![
@@ -38,7 +45,7 @@ impl Document {
             out.extend_from_slice(name.as_bytes());
             out.extend_from_slice(b"\": ");
             match (value.filter(|value| !value.is_null()), absent) {
-                (Some(value), _) => write_value(&mut out, value),
+                (Some(value), _) => write_value(&mut out, value, GoFormatter::nested()),
                 (None, Absent::Is(default)) => out.extend_from_slice(default.as_bytes()),
                 (None, Absent::IsLeftOut) => {}
             }
@@ -54,16 +61,17 @@ enum Absent {
     IsLeftOut,
 }
 
-fn write_value(out: &mut Zeroizing<Vec<u8>>, value: &Value) {
-    let mut serializer = serde_json::Serializer::with_formatter(&mut **out, GoFormatter::nested());
+fn write_value(out: &mut Zeroizing<Vec<u8>>, value: &impl serde::Serialize, how: GoFormatter) {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut **out, how);
     serde::Serialize::serialize(value, &mut serializer)
         .expect("a parsed value is written into memory");
 }
 
-/// Go's `MarshalIndent` with two blanks, for a value one level deep.
+/// Go's `MarshalIndent` with two blanks.
 struct GoFormatter(PrettyFormatter<'static>);
 
 impl GoFormatter {
+    /// For a value one level deep.
     fn nested() -> Self {
         let mut pretty = PrettyFormatter::new();
         // A throw-away object makes the formatter start one level down.
