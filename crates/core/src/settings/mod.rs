@@ -14,6 +14,7 @@ use secrecy::SecretString;
 
 use crate::address::{Address, Origin};
 use crate::duration::SignedMilliseconds;
+use crate::reference::Template;
 
 pub use environment::{Environment, Finding, Findings};
 pub use secret_files::SecretFile;
@@ -33,9 +34,17 @@ pub struct Settings {
     pub files: Vec<SecretFile>,
     /// What happens to a secret that is not there.
     pub missing_secret: MissingSecret,
+    /// How old a secret without a lease may become in a file; `None` for as old as may be.
+    pub refresh: Option<Duration>,
+    /// The function's variables that refer to secrets.
+    pub references: Vec<ReferringVariable>,
+    /// Where the exec wrapper asks for them; `None` where nobody is expected to ask.
+    pub socket: Option<Socket>,
+    /// Who waits for secrets.
+    pub waits: Waits,
     /// The local Vault API; `None` in file mode.
     pub proxy: Option<Proxy>,
-    /// How long login and files may take; `None` for the default of the initialization type.
+    /// How long login and secrets may take; `None` for the default of the initialization type.
     pub init_timeout: Option<Duration>,
 }
 
@@ -202,6 +211,44 @@ pub enum MissingSecret {
     Null,
 }
 
+/// A variable of the function that refers to secrets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ReferringVariable {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub template: Template,
+}
+
+/// The Unix socket on which resolved variables are asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Socket {
+    /// Its path.
+    pub path: PathBuf,
+    /// How long they are given.
+    pub given: Given,
+}
+
+/// How long resolved variables are given to who asks on the socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Given {
+    /// For ever.
+    Always,
+    /// Until the first invocation; on Managed Instances, where none is seen, once to each process.
+    UntilFirstInvocation,
+}
+
+/// Who holds the function back until its secrets are there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Waits {
+    /// The extension, as it registers late.
+    Registration,
+    /// The exec wrapper.
+    Wrapper,
+    /// The exec wrapper, if the runtime heeds `AWS_LAMBDA_EXEC_WRAPPER`, which names ours.
+    WrapperIfHeeded,
+}
+
 /// The local Vault API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Proxy {
@@ -266,10 +313,14 @@ pub enum LogFormat {
 
 /// How to log, which is needed before anything can be reported.
 pub fn log(environment: &Environment) -> (Log, Findings) {
-    parse::log(environment)
+    let (log, mut findings) = parse::log(environment);
+    environment.locate(&mut findings);
+    (log, findings)
 }
 
 /// Everything else; with errors in the findings there is no `Settings`.
 pub fn parse(environment: &Environment) -> (Option<Settings>, Findings) {
-    parse::settings(environment)
+    let (settings, findings) = parse::settings(environment);
+    let findings = environment.with_errors_of_file(findings);
+    (settings.filter(|_| findings.errors.is_empty()), findings)
 }

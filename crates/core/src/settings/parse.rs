@@ -1,6 +1,7 @@
 //! From variables to settings. For a variable that vault-lambda-extension reads, what it refuses
 //! is an error, and what it tolerates is a warning with its effect; `STRONGROOM_*` is strict.
 
+mod delivery;
 mod identity;
 mod values;
 mod vault;
@@ -86,6 +87,10 @@ impl Parser<'_> {
             v::STRONGROOM_MISSING_SECRET,
             &[("fail", MissingSecret::Fail), ("null", MissingSecret::Null)],
         );
+        let refresh = self.refresh();
+        let references = self.references();
+        let waits = self.waits();
+        let socket = self.socket(&references, waits);
         let init_timeout = self.init_timeout();
         Some(Settings {
             vault: vault?,
@@ -94,6 +99,10 @@ impl Parser<'_> {
             revoke,
             files,
             missing_secret,
+            refresh,
+            references,
+            socket,
+            waits,
             proxy: proxy.filter(|_| mode != RunMode::File),
             init_timeout,
         })
@@ -167,9 +176,7 @@ impl Parser<'_> {
 
     fn cache_ttl(&mut self) -> Option<Duration> {
         let text = self.environment.trimmed(v::VAULT_DEFAULT_CACHE_TTL)?;
-        let ttl = duration::parse(text)
-            .and_then(SignedMilliseconds::as_duration)
-            .filter(|ttl| !ttl.is_zero());
+        let ttl = above_zero(text);
         if ttl.is_none() {
             self.findings.warning(
                 v::VAULT_DEFAULT_CACHE_TTL,
@@ -180,10 +187,7 @@ impl Parser<'_> {
     }
 
     fn init_timeout(&mut self) -> Option<Duration> {
-        let text = self.environment.trimmed(v::STRONGROOM_INIT_TIMEOUT)?;
-        let timeout = duration::parse(text)
-            .and_then(SignedMilliseconds::as_duration)
-            .filter(|timeout| !timeout.is_zero());
+        let timeout = above_zero(self.environment.trimmed(v::STRONGROOM_INIT_TIMEOUT)?);
         if timeout.is_none() {
             self.findings.error(
                 v::STRONGROOM_INIT_TIMEOUT,
@@ -198,7 +202,7 @@ impl Parser<'_> {
         let unknown: Vec<_> = self
             .environment
             .names_with_prefix("STRONGROOM_")
-            .filter(|name| v::ALL.iter().all(|variable| variable.name != *name))
+            .filter(|name| !v::is_known(name))
             .map(str::to_owned)
             .collect();
         for name in unknown {
@@ -208,6 +212,11 @@ impl Parser<'_> {
             );
         }
     }
+}
+
+fn above_zero(text: &str) -> Option<Duration> {
+    let duration = duration::parse(text).and_then(SignedMilliseconds::as_duration);
+    duration.filter(|duration| !duration.is_zero())
 }
 
 const DEFAULT_CACHE_SIZE: u32 = 8 * 1024 * 1024;

@@ -1,33 +1,48 @@
-//! Which secrets go to which files.
+//! Which secrets go to which files, and how.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::environment::{Environment, Findings};
 use super::variables as v;
+use crate::format::Format;
+use crate::reference::SecretId;
 
 /// A secret and the file it goes to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SecretFile {
     /// The variable that names the path, for errors.
     pub variable: String,
-    /// Path of the secret below `/v1/`, without slashes at the begin.
-    pub path: String,
+    /// The secret.
+    pub secret: SecretId,
     /// The file, absolute.
     pub file: PathBuf,
+    /// What of the secret is written.
+    pub format: Format,
+    /// The file's permissions.
+    pub mode: u32,
 }
 
 const PATH_PREFIX: &str = "VAULT_SECRET_PATH_";
 const FILE_PREFIX: &str = "VAULT_SECRET_FILE_";
+const FORMAT_PREFIX: &str = "STRONGROOM_FILE_FORMAT_";
+const MODE_PREFIX: &str = "STRONGROOM_FILE_MODE_";
 const DEFAULT_DIRECTORY: &str = "/tmp/vault";
 const DEFAULT_FILE: &str = "secret.json";
+const DEFAULT_MODE: u32 = 0o600;
 
 /// All pairs; what is unpaired or collides is an error.
 pub(super) fn parse(environment: &Environment, findings: &mut Findings) -> Vec<SecretFile> {
     let mut files = Vec::new();
+    let writing = Writing {
+        format: format(environment, v::STRONGROOM_FILE_FORMAT, findings)
+            .unwrap_or(Format::Response),
+        mode: mode(environment, v::STRONGROOM_FILE_MODE, findings).unwrap_or(DEFAULT_MODE),
+    };
     match (environment.trimmed(v::VAULT_SECRET_PATH), environment.trimmed(v::VAULT_SECRET_FILE)) {
         (Some(path), file) => {
-            files.push(secret_file(v::VAULT_SECRET_PATH, path, file.unwrap_or(DEFAULT_FILE)))
+            let file = file.unwrap_or(DEFAULT_FILE);
+            files.push(secret_file(v::VAULT_SECRET_PATH, path, file, writing.clone()))
         }
         (None, Some(_)) => findings
             .warning(v::VAULT_SECRET_FILE, "has no VAULT_SECRET_PATH beside it and is ignored"),
@@ -43,7 +58,11 @@ pub(super) fn parse(environment: &Environment, findings: &mut Findings) -> Vec<S
             continue;
         }
         match (environment.trimmed(name), environment.trimmed(&file_variable)) {
-            (Some(path), Some(file)) => files.push(secret_file(name, path, file)),
+            (Some(path), Some(file)) => {
+                let suffix = &name[PATH_PREFIX.len()..];
+                let writing = writing.for_name(suffix, environment, findings);
+                files.push(secret_file(name, path, file, writing))
+            }
             _ => findings
                 .error(name, format!("has no {file_variable} beside it: set both or neither")),
         }
@@ -54,8 +73,62 @@ pub(super) fn parse(environment: &Environment, findings: &mut Findings) -> Vec<S
             findings.error(name, format!("has no {path_variable} beside it: set both or neither"));
         }
     }
+    for prefix in [FORMAT_PREFIX, MODE_PREFIX] {
+        for name in environment.names_with_prefix(prefix) {
+            let path_variable = name.replacen(prefix, PATH_PREFIX, 1);
+            if environment.trimmed(&path_variable).is_none() {
+                findings.error(
+                    name,
+                    format!("is about a file that is not written: {path_variable} is unset"),
+                );
+            }
+        }
+    }
     report_collisions(&files, findings);
     files
+}
+
+/// What is written, and for whom.
+#[derive(Clone)]
+struct Writing {
+    format: Format,
+    mode: u32,
+}
+
+impl Writing {
+    /// What holds for one file: its own, where that is set.
+    fn for_name(&self, name: &str, environment: &Environment, findings: &mut Findings) -> Self {
+        let own_format = format(environment, &format!("{FORMAT_PREFIX}{name}"), findings);
+        let own_mode = mode(environment, &format!("{MODE_PREFIX}{name}"), findings);
+        Self {
+            format: own_format.unwrap_or_else(|| self.format.clone()),
+            mode: own_mode.unwrap_or(self.mode),
+        }
+    }
+}
+
+fn format(environment: &Environment, name: &str, findings: &mut Findings) -> Option<Format> {
+    let format = Format::parse(environment.trimmed(name)?);
+    if format.is_none() {
+        findings.error(
+            name,
+            "is none of response, data, raw:<field>, dotenv, template:<file>: write one of them",
+        );
+    }
+    format
+}
+
+fn mode(environment: &Environment, name: &str, findings: &mut Findings) -> Option<u32> {
+    let mode = u32::from_str_radix(environment.trimmed(name)?, 8).ok();
+    // The owner, which is the function's user, must be able to read it, and nobody else to change it.
+    let mode = mode.filter(|mode| mode & !0o755 == 0 && mode & 0o400 != 0);
+    if mode.is_none() {
+        findings.error(
+            name,
+            "is no mode that lets the owner read and nobody else write: write octal digits such as 0600 or 0440",
+        );
+    }
+    mode
 }
 
 /// In proxy mode nothing is written: what would be an error otherwise is a warning.
@@ -71,10 +144,14 @@ pub(super) fn warn_of_unused(environment: &Environment, findings: &mut Findings)
     }
 }
 
-fn secret_file(variable: &str, path: &str, file: &str) -> SecretFile {
-    let path = path.split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/");
-    let file = Path::new(DEFAULT_DIRECTORY).join(file);
-    SecretFile { variable: variable.to_owned(), path, file: cleaned(&file) }
+fn secret_file(variable: &str, path: &str, file: &str, writing: Writing) -> SecretFile {
+    SecretFile {
+        variable: variable.to_owned(),
+        secret: SecretId::newest(path),
+        file: cleaned(&Path::new(DEFAULT_DIRECTORY).join(file)),
+        format: writing.format,
+        mode: writing.mode,
+    }
 }
 
 /// The file without `.` and `..`, so that two spellings of one place are seen to collide.

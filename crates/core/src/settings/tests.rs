@@ -139,7 +139,7 @@ fn secrets_go_to_their_files() {
     let check = |more: &[(&str, &str)], expect: &[(&str, &str)]| {
         let files = parsed(more).files;
         let found: Vec<_> =
-            files.iter().map(|f| (f.path.as_str(), f.file.to_str().unwrap())).collect();
+            files.iter().map(|f| (f.secret.path.as_str(), f.file.to_str().unwrap())).collect();
         assert_eq!(found, expect, "{more:?}");
     };
     check(
@@ -185,4 +185,95 @@ fn levels_and_formats_of_the_log() {
     check(&[("VAULT_LOG_LEVEL", "debug")], Some(Level::Debug), LogFormat::Text);
     check(&[("VAULT_LOG_LEVEL", "OFF"), ("AWS_LAMBDA_LOG_FORMAT", "JSON")], None, LogFormat::Json);
     check(&[("VAULT_LOG_LEVEL", "LOUD")], Some(Level::Info), LogFormat::Text);
+}
+
+#[test]
+fn a_file_is_written_in_its_own_format_or_in_that_of_all() {
+    let settings = parsed(&[
+        ("STRONGROOM_FILE_FORMAT", "data"),
+        ("STRONGROOM_FILE_MODE", "440"),
+        ("VAULT_SECRET_PATH", "kv/data/a"),
+        ("VAULT_SECRET_PATH_B", "kv/data/b"),
+        ("VAULT_SECRET_FILE_B", "b"),
+        ("STRONGROOM_FILE_FORMAT_B", "raw:api-key"),
+        ("STRONGROOM_FILE_MODE_B", "0400"),
+    ]);
+    let shown: Vec<_> = settings
+        .files
+        .iter()
+        .map(|file| format!("{} {} {:o}", file.secret, file.format, file.mode))
+        .collect();
+    assert_eq!(shown, ["kv/data/a data 440", "kv/data/b raw:api-key 400"]);
+    check(&[("STRONGROOM_FILE_FORMAT", "json")], &["STRONGROOM_FILE_FORMAT"], &[]);
+    check(&[("STRONGROOM_FILE_FORMAT_B", "data")], &["STRONGROOM_FILE_FORMAT_B"], &[]);
+    check(&[("STRONGROOM_FILE_MODE_B", "0600")], &["STRONGROOM_FILE_MODE_B"], &[]);
+    for mode in ["0666", "4755", "0200", "rw", "1000", "8"] {
+        check(&[("STRONGROOM_FILE_MODE", mode)], &["STRONGROOM_FILE_MODE"], &[]);
+    }
+}
+
+#[test]
+fn references_are_found_in_the_functions_variables_only() {
+    let settings = parsed(&[
+        ("DB_PASSWORD", "vault:kv/data/app#password"),
+        ("DSN", "postgres://u:${vault:kv/data/app#password}@db"),
+        ("CIPHERTEXT", "vault:v1:AAAA"),
+        ("VAULT_SECRET_PATH", "vault:kv/data/app#password"),
+        ("AWS_X", "vault:kv/data/app#password"),
+    ]);
+    let names: Vec<_> = settings.references.iter().map(|variable| &variable.name).collect();
+    assert_eq!(names, ["DB_PASSWORD", "DSN"]);
+    check(&[("X", "vault:kv/data/app#")], &["X"], &[]);
+    check(&[("X", "vault:kv/data/app#a#b")], &["X"], &[]);
+    let snap_start = ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start");
+    check(&[("X", "vault:kv/data/a#b"), snap_start], &["X"], &[]);
+    check(
+        &[("X", "vault:kv/data/a#b"), snap_start, ("STRONGROOM_SNAPSTART_ENV", "allow")],
+        &[],
+        &[],
+    );
+    check(&[snap_start], &[], &[]);
+}
+
+#[test]
+fn the_socket_is_there_where_somebody_may_ask() {
+    let check = |more: &[(&str, &str)], expect: Option<&str>| {
+        let socket = parsed(more).socket;
+        assert_eq!(socket.as_ref().and_then(|socket| socket.path.to_str()), expect, "{more:?}");
+    };
+    let default = Some("/tmp/.strongroom/socket");
+    check(&[], None);
+    check(&[("AWS_LAMBDA_EXEC_WRAPPER", "/opt/other")], None);
+    check(&[("AWS_LAMBDA_EXEC_WRAPPER", "/opt/strongroom/exec")], default);
+    check(&[("X", "vault:kv/data/a#b")], default);
+    check(&[("STRONGROOM_WAIT", "wrapper")], default);
+    check(&[("STRONGROOM_ENV_API", "on")], default);
+    check(&[("STRONGROOM_SOCKET", "/tmp/x/s")], Some("/tmp/x/s"));
+    let long = format!("/tmp/{}", "x".repeat(100));
+    for path in ["relative/socket", "/", &long] {
+        self::check(&[("STRONGROOM_SOCKET", path)], &["STRONGROOM_SOCKET"], &[]);
+    }
+}
+
+#[test]
+fn the_wrapper_waits_only_if_it_is_ours_or_said_to() {
+    let check = |more: &[(&str, &str)], expect| {
+        assert_eq!(parsed(more).waits, expect, "{more:?}");
+    };
+    let ours = ("AWS_LAMBDA_EXEC_WRAPPER", "/opt/strongroom/exec");
+    check(&[], Waits::Registration);
+    check(&[("AWS_LAMBDA_EXEC_WRAPPER", "/opt/strongroom/exec ")], Waits::Registration);
+    check(&[ours], Waits::WrapperIfHeeded);
+    check(&[ours, ("STRONGROOM_WAIT", "registration")], Waits::Registration);
+    check(&[("STRONGROOM_WAIT", "wrapper")], Waits::Wrapper);
+}
+
+#[test]
+fn files_are_kept_fresh_unless_that_is_turned_off() {
+    assert_eq!(parsed(&[]).refresh, Some(Duration::from_mins(5)));
+    assert_eq!(parsed(&[("STRONGROOM_REFRESH", "90s")]).refresh, Some(Duration::from_secs(90)));
+    assert_eq!(parsed(&[("STRONGROOM_REFRESH", "off")]).refresh, None);
+    for text in ["0s", "5", "never"] {
+        check(&[("STRONGROOM_REFRESH", text)], &["STRONGROOM_REFRESH"], &[]);
+    }
 }

@@ -61,10 +61,21 @@ variables! {
     Incumbent VAULT_DEFAULT_CACHE_ENABLED "VAULT_DEFAULT_CACHE_ENABLED" default "false": "Whether every GET is cached; otherwise only those with `X-Vault-Cache-Control: cache`.";
     Incumbent VAULT_LOG_LEVEL "VAULT_LOG_LEVEL" default "INFO": "`TRACE`, `DEBUG`, `INFO`, `WARN`, `ERROR` or `OFF`.";
     Strongroom STRONGROOM_CACHE_SIZE "STRONGROOM_CACHE_SIZE" default "8388608": "Bytes that the cache may hold in all, 0 to 268435456.";
+    Strongroom STRONGROOM_CONFIG "STRONGROOM_CONFIG" default "/var/task/strongroom.toml": "Settings file, which may hold every variable of this page that Lambda does not set; variables win over it. The default is read if it exists.";
+    Strongroom STRONGROOM_ENV_API "STRONGROOM_ENV_API" default "off": "`on`: the socket gives resolved variables after the first invocation, too. `off`: only before it, on Managed Instances once to each process.";
+    Strongroom STRONGROOM_FILE_FORMAT "STRONGROOM_FILE_FORMAT" default "response": "What is written to the files of secrets: `response` (Vault's whole answer, as vault-lambda-extension writes it), `data` (the secret's data as a JSON object), `raw:<field>` (one field and nothing else), `dotenv` (lines `NAME='value'`), or `template:<file>` (a minijinja template).";
+    Strongroom STRONGROOM_FILE_FORMAT_NAMED "STRONGROOM_FILE_FORMAT_<NAME>" default "": "The same for the file of `VAULT_SECRET_PATH_<NAME>` alone.";
+    Strongroom STRONGROOM_FILE_MODE "STRONGROOM_FILE_MODE" default "0600": "Permissions of the files of secrets, in octal digits.";
+    Strongroom STRONGROOM_FILE_MODE_NAMED "STRONGROOM_FILE_MODE_<NAME>" default "": "The same for the file of `VAULT_SECRET_PATH_<NAME>` alone.";
     Strongroom STRONGROOM_INIT_TIMEOUT "STRONGROOM_INIT_TIMEOUT" default "8s; 60s unless on demand": "How long login and files may take before init fails with an error that says what was waited for.";
     Strongroom STRONGROOM_MISSING_SECRET "STRONGROOM_MISSING_SECRET" default "fail": "`fail`: a secret that is not there fails init; `null`: its file holds `null`, as with vault-lambda-extension.";
+    Strongroom STRONGROOM_NEXT_WRAPPER "STRONGROOM_NEXT_WRAPPER" default "": "Program that `/opt/strongroom/exec` executes in place of the function's own, with that and its arguments behind it: a second exec wrapper.";
     Strongroom STRONGROOM_PROXY_PORT "STRONGROOM_PROXY_PORT" default "8200": "Port of the local Vault API on 127.0.0.1.";
+    Strongroom STRONGROOM_REFRESH "STRONGROOM_REFRESH" default "5m": "How old a secret without a lease may be in a file before an invocation has it read again; `off`: never. Secrets with a lease are renewed and read again as their leases want.";
     Strongroom STRONGROOM_REVOKE "STRONGROOM_REVOKE" default "auto": "Whether the token is revoked at SHUTDOWN: `always`, `never`, or `auto`, which leaves it alone after an answer with a lease or a child token passed through the proxy or was written to a file.";
+    Strongroom STRONGROOM_SNAPSTART_ENV "STRONGROOM_SNAPSTART_ENV" default "refuse": "`refuse`: references to secrets in variables are an error under SnapStart, as what they give stays in the snapshot; `allow`: they are resolved all the same.";
+    Strongroom STRONGROOM_SOCKET "STRONGROOM_SOCKET" default "/tmp/.strongroom/socket": "Unix socket by which `/opt/strongroom/exec` asks for variables; its directory is the extension's own.";
+    Strongroom STRONGROOM_WAIT "STRONGROOM_WAIT" default "auto": "Who waits for secrets in files: `wrapper`, as `/opt/strongroom/exec` starts the function's program (the extension registers at once); `registration`; or `auto`, which is `wrapper` if `AWS_LAMBDA_EXEC_WRAPPER` is `/opt/strongroom/exec` and the runtime is one that heeds it.";
     VaultClient VAULT_TOKEN "VAULT_TOKEN" default "": "Token to use where neither `VAULT_AUTH_PROVIDER` nor `VAULT_AUTH_ROLE` is set: for local use. Beside them it is ignored with a warning.";
     VaultClient VAULT_NAMESPACE "VAULT_NAMESPACE" default "": "Namespace for the extension's own requests, and for proxied ones whose client names none.";
     VaultClient VAULT_CACERT "VAULT_CACERT" default "": "PEM file of the certificate authorities to trust, instead of all others.";
@@ -89,6 +100,7 @@ variables! {
     Aws SSL_CERT_FILE "SSL_CERT_FILE" default "": "Certificate authorities to trust where no `VAULT_CACERT`, `VAULT_CACERT_BYTES` or `VAULT_CAPATH` is set.";
     Aws SSL_CERT_DIR "SSL_CERT_DIR" default "": "The same as a directory.";
     Aws AWS_LAMBDA_RUNTIME_API "AWS_LAMBDA_RUNTIME_API" default "": "Address of the Extensions API; set by Lambda.";
+    Aws AWS_LAMBDA_EXEC_WRAPPER "AWS_LAMBDA_EXEC_WRAPPER" default "": "Program that starts the runtime: `/opt/strongroom/exec` resolves references to secrets in variables.";
     Aws AWS_LAMBDA_INITIALIZATION_TYPE "AWS_LAMBDA_INITIALIZATION_TYPE" default "on-demand": "How the environment is prepared; set by Lambda.";
     Aws AWS_LAMBDA_LOG_FORMAT "AWS_LAMBDA_LOG_FORMAT" default "Text": "`JSON` makes each log line a JSON object.";
     Aws AWS_REGION "AWS_REGION" default "": "The function's region; `AWS_DEFAULT_REGION` where it is unset.";
@@ -105,6 +117,14 @@ variables! {
     Aws AWS_CONTAINER_CREDENTIALS_RELATIVE_URI "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI" default "": "The same, on the container metadata address.";
     Aws AWS_CONTAINER_AUTHORIZATION_TOKEN "AWS_CONTAINER_AUTHORIZATION_TOKEN" default "": "Sent when they are fetched; set by Lambda.";
     Aws AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE" default "": "The same, read from a file.";
+}
+
+/// Whether a variable of this name is declared, be it by a suffix in place of `<NAME>`.
+pub fn is_known(name: &str) -> bool {
+    ALL.iter().any(|variable| match variable.name.strip_suffix("<NAME>") {
+        Some(begin) => name.strip_prefix(begin).is_some_and(|suffix| !suffix.is_empty()),
+        None => variable.name == name,
+    })
 }
 
 #[cfg(test)]
