@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Response};
 use strongroom_core::address::{Address, Scheme};
 use strongroom_core::document::Document;
 use strongroom_core::lease::Lease;
+use strongroom_core::reference::SecretId;
 use strongroom_core::settings;
 use zeroize::Zeroizing;
 
@@ -24,6 +25,7 @@ use crate::pace::Pace;
 use crate::token::Token;
 
 pub(crate) use answer::Auth;
+pub use answer::LeaseRenewal;
 use answer::MountAnswer;
 use request::OwnRequest;
 
@@ -148,12 +150,18 @@ impl Client {
         self.pool.clear();
     }
 
-    /// Reads `path`, below `/v1/`.
+    /// Reads a secret.
     ///
     /// # Errors
     /// [`Error`]; a 404 is none.
-    pub async fn read(&self, path: &str, token: &Token, deadline: Deadline) -> Result<Read, Error> {
-        let mut request = OwnRequest::new(Method::GET, path).with_token(token).wrapped();
+    pub async fn read(
+        &self,
+        secret: &SecretId,
+        token: &Token,
+        deadline: Deadline,
+    ) -> Result<Read, Error> {
+        let mut request = OwnRequest::new(Method::GET, &secret.path).with_token(token).wrapped();
+        request.version = secret.version;
         request.index = token.index.clone();
         let answer = self.exchange(&request, self.settings.max_retries, deadline).await?;
         let status = answer.status;
@@ -165,6 +173,29 @@ impl Client {
             return Err(answer.problem("is no JSON object"));
         }
         Ok(Read { status, document })
+    }
+
+    /// Prolongs a secret's lease by `increment` seconds, or by less, as Vault pleases.
+    /// <https://developer.hashicorp.com/vault/api-docs/system/leases#renew-lease>
+    ///
+    /// # Errors
+    /// [`Error`]; one try only, as the lease still lives.
+    pub async fn renew_lease(
+        &self,
+        lease_id: &str,
+        increment: u64,
+        token: &Token,
+        deadline: Deadline,
+    ) -> Result<LeaseRenewal, Error> {
+        let mut request = OwnRequest::new(Method::PUT, "sys/leases/renew").with_token(token);
+        let body = serde_json::json!({ "lease_id": lease_id, "increment": increment });
+        request.body = Zeroizing::new(body.to_string().into_bytes());
+        let answer = self.exchange(&request, 0, deadline).await?;
+        if answer.status >= 300 {
+            return Err(answer.refused());
+        }
+        serde_json::from_slice(&answer.body)
+            .map_err(|_| answer.problem("is not what Vault answers to the renewal of a lease"))
     }
 
     /// Prolongs a token's life by as much as it had.
@@ -202,7 +233,7 @@ impl Client {
         }
     }
 
-    /// The KV v2 path that `path` should have been, if its mount is one.
+    /// The KV v2 path that `path` should have been, if its mount is one and `path` has not that form.
     /// <https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts>
     pub async fn versioned_path(
         &self,
@@ -215,6 +246,10 @@ impl Client {
         let answer = self.exchange(&request, 0, deadline).await.ok()?;
         let answer: MountAnswer = serde_json::from_slice(&answer.body).ok()?;
         let rest = path.strip_prefix(answer.data.path.as_str())?;
+        let is_versioned_already = rest == "data" || rest.starts_with("data/");
+        if is_versioned_already {
+            return None;
+        }
         (answer.data.options?.version == "2").then(|| format!("{}data/{rest}", answer.data.path))
     }
 

@@ -94,6 +94,17 @@ struct AuthFields {
     token_type: String,
 }
 
+/// What the renewal of a lease is answered.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+pub struct LeaseRenewal {
+    /// Seconds from now to its end.
+    #[serde(default)]
+    pub lease_duration: u64,
+    /// Whether it can be renewed again.
+    #[serde(default)]
+    pub renewable: bool,
+}
+
 /// The answer to a look-up of a mount.
 #[derive(serde::Deserialize)]
 pub(super) struct MountAnswer {

@@ -16,6 +16,8 @@ use crate::token::Token;
 pub(super) struct OwnRequest<'a> {
     pub(super) method: Method,
     pub(super) path: &'a str,
+    /// Of a KV v2 secret.
+    pub(super) version: Option<u32>,
     pub(super) token: Option<&'a Token>,
     pub(super) index: Option<HeaderValue>,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -27,6 +29,7 @@ impl<'a> OwnRequest<'a> {
         Self {
             method,
             path,
+            version: None,
             token: None,
             index: None,
             body: Zeroizing::default(),
@@ -46,7 +49,15 @@ impl<'a> OwnRequest<'a> {
     }
 
     pub(super) fn name(&self) -> String {
-        format!("{} /v1/{}", self.method, self.path)
+        let mut name = format!("{} /v1/{}", self.method, self.path);
+        self.push_query(&mut name);
+        name
+    }
+
+    fn push_query(&self, target: &mut String) {
+        if let Some(version) = self.version {
+            target.push_str(&format!("?version={version}"));
+        }
     }
 
     pub(super) fn describe(&self, address: &Address) -> String {
@@ -56,6 +67,7 @@ impl<'a> OwnRequest<'a> {
     pub(super) fn build(&self, settings: &settings::Vault, headers: &HeaderMap) -> Outgoing {
         let mut path = format!("{}/v1/", settings.address.path_prefix());
         percent::encode(&mut path, self.path, PATH_CHARACTERS);
+        self.push_query(&mut path);
         let mut own = headers.clone();
         if let Some(token) = self.token {
             own.insert(TOKEN, token.header());
