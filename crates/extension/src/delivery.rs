@@ -2,3 +2,5 @@
 
 pub(crate) mod files;
 pub(crate) mod proxy;
+pub(crate) mod socket;
+pub(crate) mod variables;

@@ -4,23 +4,28 @@
 //! registered, and the first invocation when every extension asks for its first event.
 
 use std::convert::Infallible;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_core::lease::UnixMilliseconds;
-use strongroom_core::settings::{Environment, MissingSecret, SecretFile, Settings, variables as v};
+use strongroom_core::settings::{Environment, Settings, Waits, variables as v};
 use strongroom_lambda_api::extensions::Event;
 use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::error::Error;
 use strongroom_vault::http::Progress;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::assembly;
-use crate::delivery::{files, proxy};
+use crate::delivery::files::Files;
+use crate::delivery::variables::{Block, Variables};
+use crate::delivery::{proxy, socket};
 use crate::exit::{Category, Failure};
 use crate::lambda::{ExtensionsApi, Registered};
-use crate::store::{MARGIN_BEFORE_TIMEOUT, Store};
+use crate::session;
+use crate::store::{Batch, MARGIN_BEFORE_TIMEOUT, Store};
 
 /// Runs until SHUTDOWN, or until something fails.
 pub(crate) async fn run(
@@ -44,11 +49,13 @@ pub(crate) async fn run(
         Some(proxy) => Some(proxy::Listener::bind(proxy).await?),
         None => None,
     };
+    let socket = settings.socket.as_ref().map(socket::Listener::bind).transpose()?;
     let init_timeout = settings.init_timeout.unwrap_or(match initialization {
         InitializationType::OnDemand => INIT_TIMEOUT_ON_DEMAND,
         _ => INIT_TIMEOUT_OTHERWISE,
     });
     let init_deadline = clock.deadline_in(init_timeout);
+    let wrapper = Wrapper::of(&environment, settings.waits);
     let store = assembly::store(assembly::Parts {
         vault: settings.vault,
         identity: settings.identity,
@@ -60,64 +67,94 @@ pub(crate) async fn run(
         progress: progress.clone(),
         clock: clock.clone(),
     })?;
+    let files =
+        Files::new(settings.files, settings.missing_secret, settings.refresh, clock.clone());
+    let variables = Variables::new(settings.references);
+    let sees_invocations = initialization != InitializationType::ManagedInstances;
+    let (desk, answering) = socket
+        .map(|socket| socket.open(&store, &variables, sees_invocations))
+        .map_or((None, None), |(desk, answering)| {
+            (Some(desk), Some(Task(tokio::spawn(answering))))
+        });
     let extension = Extension {
         store,
-        files: settings.files,
-        missing_secret: settings.missing_secret,
+        files: Mutex::new(files),
+        variables,
+        desk,
+        wrapper,
         initialization,
         init_deadline,
+        refresh: settings.refresh,
         clock,
     };
     let freeze = Arc::clone(extension.store.client().freeze());
     let _watch = Task(tokio::spawn(async move { freeze.watch().await }));
     let _proxy =
         listener.map(|listener| Task(tokio::spawn(listener.serve(Arc::clone(&extension.store)))));
+    let _answering = answering;
     let waiting = Task(tokio::spawn(tell_what_is_waited_for(progress)));
     extension.run(api, waiting).await
 }
 
 struct Extension {
     store: Arc<Store>,
-    files: Vec<SecretFile>,
-    missing_secret: MissingSecret,
+    files: Mutex<Files>,
+    variables: Arc<Variables>,
+    /// Where variables are asked for.
+    desk: Option<Arc<socket::Desk>>,
+    wrapper: Wrapper,
     initialization: InitializationType,
     init_deadline: Deadline,
+    refresh: Option<Duration>,
     clock: Clock,
 }
 
 impl Extension {
     async fn run(self, api: ExtensionsApi, waiting: Task) -> Result<(), Failure> {
-        // The login begins now, beside whatever else happens before it is needed.
-        let login = {
-            let (session, deadline) = (Arc::clone(self.store.session()), self.init_deadline);
-            let is_urgent = !self.files.is_empty();
-            tokio::spawn(async move {
-                if !is_urgent {
-                    give_way().await;
-                }
-                session.token(0, deadline).await
-            })
-        };
-        if !self.files.is_empty() {
+        let has_files = !self.files.lock().await.is_empty();
+        let wrapper_waits = self.wrapper.waits && (has_files || !self.variables.is_empty());
+        if let Some(desk) =
+            self.desk.as_ref().filter(|_| !wrapper_waits && self.variables.is_empty())
+        {
+            // There is nothing for which the wrapper would have to wait.
+            desk.publish(Ok(Block::default()));
+        }
+        let login = self.begin_login(has_files && !wrapper_waits);
+        let batch = Batch::new(&self.store, self.init_deadline);
+        let references = self.begin_references(&batch);
+        if has_files && !wrapper_waits {
             // The runtime starts when we register: its files must be there.
-            files::remove_leftovers(&self.files);
-            files::deliver(&self.store, &self.files, self.missing_secret, self.init_deadline)
-                .await?;
+            self.files.lock().await.deliver(&batch).await?;
         }
         let registered = api.register().await?;
         let logged_in = login.await.unwrap_or_else(|_| Err(Arc::new(Error::Frozen)));
-        if let Err(error) = logged_in {
-            let failure = Failure::of_vault("cannot log in to Vault", &error);
-            registered.init_error(&failure).await;
-            return Err(failure);
+        let mut outcome = logged_in
+            .map_err(|error| Failure::of_vault("cannot log in to Vault", &error))
+            .map(drop);
+        if outcome.is_ok() && has_files && wrapper_waits {
+            outcome = self.files.lock().await.deliver(&batch).await;
         }
-        drop(waiting);
+        self.publish(references, &outcome).await;
+        if let (Err(failure), false) = (&outcome, wrapper_waits) {
+            self.let_the_wrapper_tell().await;
+            registered.init_error(failure).await;
+            return outcome;
+        }
+        drop((waiting, batch));
         if self.initialization == InitializationType::SnapStart {
             self.prepare_for_snapshot().await;
         }
-        tracing::info!("ready: secrets of {} are delivered", self.store.client().address());
+        match &outcome {
+            Ok(()) => {
+                tracing::info!("ready: secrets of {} are delivered", self.store.client().address())
+            }
+            Err(failure) => {
+                let hint = failure.hint.as_deref().unwrap_or_default();
+                tracing::error!(hint, "{failure}; the exec wrapper tells Lambda");
+            }
+        }
         let ended = tokio::select! {
-            ended = self.events(&registered) => ended,
+            ended = self.events(&registered, outcome) => ended,
             never = self.tend() => match never {},
         };
         if let Err(failure) = &ended {
@@ -126,10 +163,78 @@ impl Extension {
         ended
     }
 
-    async fn events(&self, registered: &Registered) -> Result<(), Failure> {
+    /// The login begins now, beside whatever else happens before it is needed.
+    fn begin_login(&self, is_urgent: bool) -> JoinHandle<session::Outcome> {
+        let (session, deadline) = (Arc::clone(self.store.session()), self.init_deadline);
+        tokio::spawn(async move {
+            if !is_urgent {
+                give_way().await;
+            }
+            session.token(0, deadline).await
+        })
+    }
+
+    /// References are resolved early, whoever will ask for them.
+    fn begin_references(&self, batch: &Arc<Batch>) -> Option<JoinHandle<Resolved>> {
+        if self.variables.is_empty() {
+            return None;
+        }
+        let (variables, batch) = (Arc::clone(&self.variables), Arc::clone(batch));
+        Some(tokio::spawn(async move {
+            give_way().await;
+            variables.resolve(&batch).await
+        }))
+    }
+
+    /// Tells who asks on the socket what became of variables and files.
+    async fn publish(
+        &self,
+        references: Option<JoinHandle<Resolved>>,
+        outcome: &Result<(), Failure>,
+    ) {
+        let Some(desk) = &self.desk else { return };
+        if let Err(failure) = outcome {
+            return desk.publish(Err(failure));
+        }
+        let resolved = match references {
+            None => Ok(Block::default()),
+            Some(references) => references.await.unwrap_or_else(|_| {
+                Err(Failure::new(Category::Config, "a defect of the extension; see its log"))
+            }),
+        };
+        match resolved {
+            Ok(block) => desk.publish(Ok(block)),
+            Err(failure) => {
+                let hint = failure.hint.as_deref().unwrap_or_default();
+                tracing::error!(hint, "a reference to a secret cannot be resolved: {failure}");
+                desk.publish(Err(&failure));
+            }
+        }
+    }
+
+    /// Before the end, the wrapper has a moment to tell the function's caller why.
+    async fn let_the_wrapper_tell(&self) {
+        if let Some(desk) = self.desk.as_ref().filter(|_| !self.variables.is_empty()) {
+            let _ = tokio::time::timeout(TELLING, desk.answered()).await;
+        }
+    }
+
+    async fn events(
+        &self,
+        registered: &Registered,
+        mut outcome: Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let mut is_first = true;
         loop {
             match registered.next().await? {
-                Event::Invoke { deadline_ms, .. } => self.invoked(deadline_ms).await,
+                Event::Invoke { deadline_ms, .. } => {
+                    if std::mem::take(&mut is_first) {
+                        // The function has started, though the wrapper would have kept it from it.
+                        std::mem::replace(&mut outcome, Ok(()))?;
+                        self.first_invocation();
+                    }
+                    self.invoked(deadline_ms).await;
+                }
                 Event::Shutdown { shutdown_reason, .. } => {
                     tracing::debug!(reason = shutdown_reason, "the environment ends");
                     self.store.session().end(self.clock.deadline_in(REVOKE_TIMEOUT)).await;
@@ -139,16 +244,36 @@ impl Extension {
         }
     }
 
+    fn first_invocation(&self) {
+        let Some(desk) = &self.desk else { return };
+        desk.close();
+        if !self.variables.is_empty() && !desk.is_asked() {
+            let hint = self.wrapper.remedy();
+            tracing::error!(
+                hint,
+                "no exec wrapper has asked for the variables that refer to secrets: the function sees the references \
+                 themselves"
+            );
+        }
+    }
+
     /// On Managed Instances there is no event when an invocation begins, and no freeze: a timer
     /// does what is due.
     async fn tend(&self) -> Infallible {
         if self.initialization != InitializationType::ManagedInstances {
             return std::future::pending().await;
         }
+        let every =
+            self.refresh.map_or(TEND_EVERY, |refresh| (refresh / 2).clamp(TEND_LEAST, TEND_EVERY));
         loop {
-            tokio::time::sleep(TEND_EVERY).await;
+            tokio::time::sleep(every).await;
+            if let Some(desk) =
+                self.desk.as_ref().filter(|_| self.init_deadline.after(self.clock.now()).is_zero())
+            {
+                desk.close();
+            }
             let ahead = self.clock.deadline_in(TEND_EVERY * 2);
-            self.renew_until(ahead.0, ahead).await;
+            self.do_what_is_due(ahead.0, ahead).await;
         }
     }
 
@@ -156,7 +281,28 @@ impl Extension {
     async fn invoked(&self, deadline: UnixMilliseconds) {
         self.store.invocation_until(deadline);
         let give_up = Deadline(deadline.saturating_sub(MARGIN_BEFORE_TIMEOUT));
-        self.renew_until(deadline, give_up).await;
+        self.do_what_is_due(deadline, give_up).await;
+    }
+
+    /// Token, leases and files, each only if it will not do until `until`.
+    async fn do_what_is_due(&self, until: UnixMilliseconds, give_up: Deadline) {
+        self.renew_until(until, give_up).await;
+        // The handler may long be done, and its caller pays for the time.
+        let give_up = give_up.min(self.clock.deadline_in(PATIENCE));
+        let due = self.store.renew_leases(until, give_up).await;
+        let mut files = self.files.lock().await;
+        if files.needs_refresh(&due) {
+            Box::pin(files.refresh(&due, &Batch::new(&self.store, give_up))).await;
+        }
+        for id in due.iter().filter(|id| !files.use_secret(id)) {
+            self.store.drop_lease(id);
+            if let Some(names) = self.variables.naming(id) {
+                tracing::warn!(
+                    "the lease of {id} is over, and with it what {names} hold: variables cannot be changed in a \
+                     process that runs; read it by file or through the local Vault API"
+                );
+            }
+        }
     }
 
     async fn renew_until(&self, until: UnixMilliseconds, give_up: Deadline) {
@@ -171,10 +317,52 @@ impl Extension {
 
     /// Nothing that belongs to this environment may wake up in another.
     async fn prepare_for_snapshot(&self) {
+        if let Some(desk) = self.desk.as_ref().filter(|_| !self.variables.is_empty()) {
+            // The function's program has not started yet: it is still to have its variables.
+            let _ = tokio::time::timeout(ASKING, desk.answered()).await;
+            desk.close();
+        }
         self.store.session().end(self.clock.deadline_in(REVOKE_TIMEOUT)).await;
         self.store.forget();
+        self.files.lock().await.make_due();
     }
 }
+
+/// What is known of the exec wrapper.
+struct Wrapper {
+    /// Whether it holds the function back until its secrets are there.
+    waits: bool,
+    /// Whether the runtime heeds `AWS_LAMBDA_EXEC_WRAPPER`.
+    is_heeded: bool,
+    configured: Option<String>,
+}
+
+impl Wrapper {
+    fn of(environment: &Environment, waits: Waits) -> Self {
+        let configured = environment.value(v::AWS_LAMBDA_EXEC_WRAPPER).map(str::to_owned);
+        // AWS's own images have it, whose start-up script is what heeds the variable.
+        let is_heeded = waits == Waits::WrapperIfHeeded && Path::new(RUNTIMES_OF_AWS).is_dir();
+        Self { waits: waits == Waits::Wrapper || is_heeded, is_heeded, configured }
+    }
+
+    /// What to do if none has asked.
+    fn remedy(&self) -> String {
+        match (&self.configured, Path::new(RUNTIMES_OF_AWS).is_dir()) {
+            (_, false) => "this runtime does not heed AWS_LAMBDA_EXEC_WRAPPER: have the bootstrap, or the image's \
+                           ENTRYPOINT, start the program by /opt/strongroom/exec, as in: exec /opt/strongroom/exec ./app"
+                .to_owned(),
+            (None, true) => "set AWS_LAMBDA_EXEC_WRAPPER=/opt/strongroom/exec".to_owned(),
+            (Some(_), true) if self.is_heeded => {
+                "/opt/strongroom/exec did not find the extension: is STRONGROOM_SOCKET the same for both?".to_owned()
+            }
+            (Some(other), true) => format!(
+                "set AWS_LAMBDA_EXEC_WRAPPER=/opt/strongroom/exec and STRONGROOM_NEXT_WRAPPER={other}"
+            ),
+        }
+    }
+}
+
+type Resolved = Result<Block, Failure>;
 
 /// Lets the registration, a request to this machine, go out before the login's signature and key
 /// exchange take the thread: the runtime starts when we have registered.
@@ -209,4 +397,13 @@ async fn tell_what_is_waited_for(progress: Progress) {
 const INIT_TIMEOUT_ON_DEMAND: Duration = Duration::from_secs(8);
 const INIT_TIMEOUT_OTHERWISE: Duration = Duration::from_secs(60);
 const TEND_EVERY: Duration = Duration::from_secs(10);
+const TEND_LEAST: Duration = Duration::from_secs(1);
+/// How long an invocation may be held up by secrets that are due but still good.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long after the registration a wrapper may begin to ask.
+const ASKING: Duration = Duration::from_secs(5);
+/// How long the wrapper has to fetch why the environment ends.
+const TELLING: Duration = Duration::from_millis(300);
+/// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html>
+const RUNTIMES_OF_AWS: &str = "/var/lang/bin";
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 mod assembly;
 mod delivery;
 mod exit;
+mod flight;
 mod lambda;
 mod lifecycle;
 mod log;
@@ -10,6 +11,8 @@ mod process;
 mod session;
 mod store;
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -25,6 +28,7 @@ fn main() -> ExitCode {
         // No variable of ours is anything but UTF-8.
         Some((name.into_string().ok()?, value.into_string().ok()?))
     }));
+    let environment = environment.with_settings_file(read_up_to);
     let (log, found) = settings::log(&environment);
     log::install(log);
     process::harden();
@@ -37,6 +41,12 @@ fn main() -> ExitCode {
             ExitCode::from(failure.category.exit_code())
         }
     }
+}
+
+fn read_up_to(path: &str, limit: usize) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    File::open(path)?.take(limit as u64).read_to_end(&mut content)?;
+    Ok(content)
 }
 
 fn start(environment: Environment) -> Result<(), Failure> {

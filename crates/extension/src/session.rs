@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::flight::Flight;
 use strongroom_core::duration::SignedMilliseconds;
 use strongroom_core::lease::{Lease, Need, UnixMilliseconds};
 use strongroom_core::settings::Revoke;
@@ -12,8 +13,6 @@ use strongroom_vault::clock::Deadline;
 use strongroom_vault::error::{Error, TokenLife};
 use strongroom_vault::login::Login;
 use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 /// Holds the token.
 pub(crate) struct Session {
@@ -52,16 +51,10 @@ pub(crate) type Outcome = Result<Arc<Token>, Arc<Error>>;
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    login: Weak<Flight>,
-    renewal: Weak<Flight>,
+    login: Weak<Flight<Outcome>>,
+    renewal: Weak<Flight<Outcome>>,
     /// No renewal before this time: the last one got no answer.
     no_renewal_before: UnixMilliseconds,
-}
-
-/// Work under way for all who wait for it; given up when the last of them goes away.
-struct Flight {
-    outcome: watch::Receiver<Option<Outcome>>,
-    task: AbortHandle,
 }
 
 impl Session {
@@ -263,15 +256,8 @@ impl Session {
         self.lock().no_renewal_before = end.0;
     }
 
-    async fn await_flight(&self, flight: &Arc<Flight>, deadline: Deadline) -> Outcome {
-        let mut outcome = flight.outcome.clone();
-        let waited = self.client.clock().before(deadline, async move {
-            match outcome.wait_for(Option::is_some).await {
-                Ok(outcome) => outcome.clone(),
-                Err(_) => None,
-            }
-        });
-        match waited.await {
+    async fn await_flight(&self, flight: &Flight<Outcome>, deadline: Deadline) -> Outcome {
+        match self.client.clock().before(deadline, flight.outcome()).await {
             Some(Some(outcome)) => outcome,
             // Its task panicked, which has been logged.
             Some(None) => Err(Arc::new(Error::Frozen)),
@@ -281,35 +267,6 @@ impl Session {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Flight {
-    /// The work under way, or else what `work` makes.
-    fn join_or_begin<W: Future<Output = Outcome> + Send + 'static>(
-        under_way: &mut Weak<Self>,
-        work: impl FnOnce() -> W,
-    ) -> Arc<Self> {
-        under_way.upgrade().unwrap_or_else(|| {
-            let flight = Self::begin(work());
-            *under_way = Arc::downgrade(&flight);
-            flight
-        })
-    }
-
-    fn begin(work: impl Future<Output = Outcome> + Send + 'static) -> Arc<Self> {
-        let (sender, outcome) = watch::channel(None);
-        let task = tokio::spawn(async move {
-            let outcome = work.await;
-            sender.send_replace(Some(outcome));
-        });
-        Arc::new(Self { outcome, task: task.abort_handle() })
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 

@@ -1,11 +1,13 @@
-//! What is held of Vault, and how it is got: reads for files, and answers for the proxy's clients.
+//! What is held of Vault, and how it is got: reads for files and variables, and answers for the proxy's clients.
 //!
 //! Delivery asks here; here a token is asked of the session and data of Vault. Nothing below
 //! knows Lambda.
 
+mod batch;
 mod cache;
 mod flights;
 mod key;
+mod leased;
 mod leases;
 mod policy;
 
@@ -17,6 +19,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
 use strongroom_core::lease::UnixMilliseconds;
+use strongroom_core::reference::SecretId;
 use strongroom_core::settings;
 use strongroom_vault::client::{Client, Read, TOKEN};
 use strongroom_vault::clock::{Clock, Deadline};
@@ -27,9 +30,11 @@ use strongroom_vault::token::Token;
 
 use crate::session::Session;
 
+pub(crate) use batch::{Batch, Secret};
 use cache::{Cache, Entry};
 use flights::{Flights, Joined};
 pub(crate) use key::Key;
+use leased::Leased;
 pub(crate) use leases::Leases;
 pub(crate) use policy::{CacheUse, drop_hop_by_hop};
 
@@ -39,6 +44,7 @@ pub(crate) struct Store {
     session: Arc<Session>,
     cache: Option<Cache>,
     flights: Flights,
+    leased: Leased,
     /// When the invocation under way times out, zero if none is.
     invocation: AtomicU64,
 }
@@ -93,29 +99,36 @@ impl Store {
             session,
             cache,
             flights: Flights::default(),
+            leased: Leased::default(),
             invocation: AtomicU64::new(0),
         })
     }
 
-    /// Reads a secret for a file.
-    pub(crate) async fn read(&self, path: &str, deadline: Deadline) -> Result<Read, Arc<Error>> {
-        let token = self.session.token(0, deadline).await?;
-        let read = match self.client.read(path, &token, deadline).await {
+    /// Reads a secret for a file or a variable.
+    async fn read(&self, id: SecretId, deadline: Deadline) -> Result<Secret, Arc<Error>> {
+        let mut token = self.session.token(0, deadline).await?;
+        // It is as old as the question, as is its lease.
+        let mut read_at = self.client.clock().now();
+        let read = match self.client.read(&id, &token, deadline).await {
             Err(error) if self.session.is_dead(error.token_life(), &token, deadline).await => {
                 self.session.reject(&token);
-                let token = self.session.token(0, deadline).await?;
-                self.client.read(path, &token, deadline).await?
+                token = self.session.token(0, deadline).await?;
+                read_at = self.client.clock().now();
+                self.client.read(&id, &token, deadline).await?
             }
             outcome => outcome?,
         };
-        if read.document.as_ref().is_some_and(strongroom_core::document::Document::is_leased) {
+        let Read { status, document } = read;
+        let secret = Secret { id, status, document, read_at };
+        if let Some(document) = secret.document.as_ref().filter(|_| secret.is_leased()) {
             self.session.note_lease();
+            self.leased.note(&secret.id, document, &token, secret.read_at);
         }
-        Ok(read)
+        Ok(secret)
     }
 
     /// The KV v2 form of `path`, if that is what was meant.
-    pub(crate) async fn versioned_path(&self, path: &str, deadline: Deadline) -> Option<String> {
+    async fn versioned_path(&self, path: &str, deadline: Deadline) -> Option<String> {
         let token = self.session.token(0, deadline).await.ok()?;
         self.client.versioned_path(path, &token, deadline).await
     }
@@ -164,6 +177,7 @@ impl Store {
         if let Some(cache) = &self.cache {
             cache.clear();
         }
+        self.leased.forget();
         self.client.clear_pool();
     }
 

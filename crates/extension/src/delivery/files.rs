@@ -1,223 +1,278 @@
-//! Secrets as files: read side by side, written aside and renamed, readable for the owner only.
+//! Secrets as files: read side by side, written where their secret has changed, kept fresh.
 //!
-//! The files stay until the environment ends: the function may read them at any time.
+//! The files stay until the environment ends: the function may read them at any time. One that was written is at most
+//! `STRONGROOM_REFRESH` old at the last INVOKE that was finished; the first invocation after a longer freeze may still
+//! read the older one, as what is due is done beside its handler.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+mod template;
+mod writing;
+
 use std::sync::Arc;
+use std::time::Duration;
 
-use ring::rand::{SecureRandom, SystemRandom};
-use rustix::fs::OFlags;
+use ring::digest::{SHA256, digest};
+use strongroom_core::document::Document;
+use strongroom_core::format::{self, Format, FormatError};
+use strongroom_core::lease::UnixMilliseconds;
+use strongroom_core::reference::SecretId;
 use strongroom_core::settings::{MissingSecret, SecretFile};
-use strongroom_vault::client::Read;
-use strongroom_vault::clock::Deadline;
-use strongroom_vault::error::Error;
+use strongroom_vault::clock::Clock;
 use tokio::task::JoinSet;
+use zeroize::Zeroizing;
 
 use crate::exit::{Category, Failure};
-use crate::store::Store;
+use crate::store::{Batch, Secret};
 
-/// Writes every secret to its file, or says why not for each that failed.
-pub(crate) async fn deliver(
-    store: &Arc<Store>,
-    files: &[SecretFile],
-    missing: MissingSecret,
-    deadline: Deadline,
-) -> Result<(), Failure> {
-    let mut reads = JoinSet::new();
-    for (index, file) in files.iter().enumerate() {
-        let (store, path) = (Arc::clone(store), file.path.clone());
-        reads.spawn(async move { (index, store.read(&path, deadline).await) });
-    }
-    let mut failures = Vec::new();
-    while let Some(done) = reads.join_next().await {
-        let Ok((index, outcome)) = done else {
-            failures.push(Failure::new(
-                Category::File,
-                "a secret was not read because of a defect of the extension",
-            ));
-            continue;
-        };
-        let file = &files[index];
-        if let Err(failure) = write_one(store, file, outcome, missing, deadline).await {
-            failures.push(failure);
-        }
-    }
-    for failure in failures.iter().skip(1) {
-        tracing::error!(hint = failure.hint.as_deref().unwrap_or_default(), "{failure}");
-    }
-    failures.into_iter().next().map_or(Ok(()), Err)
+/// The files, and what was last written to them.
+pub(crate) struct Files {
+    kept: Vec<Kept>,
+    refresh: Option<Duration>,
+    clock: Clock,
 }
 
-/// Removes what an earlier process of ours left half written in the files' directories.
-pub(crate) fn remove_leftovers(files: &[SecretFile]) {
-    let mut seen: Vec<&Path> = Vec::new();
-    for directory in files.iter().filter_map(|file| file.file.parent()) {
-        if seen.contains(&directory) {
-            continue;
+struct Kept {
+    order: Arc<Order>,
+    written: Option<Written>,
+    /// No reading before this time: the last one failed.
+    no_reading_before: UnixMilliseconds,
+}
+
+/// What is to be written where.
+struct Order {
+    file: SecretFile,
+    missing: MissingSecret,
+}
+
+/// What a file holds.
+struct Written {
+    /// SHA-256 of the secrets' part of it.
+    fingerprint: [u8; 32],
+    /// When the oldest of its secrets without a lease was read; `None` if all are leased.
+    read_at: Option<UnixMilliseconds>,
+    secrets: Vec<SecretId>,
+}
+
+/// What a file is to hold.
+struct Content {
+    bytes: Zeroizing<Vec<u8>>,
+    /// What changes only when a secret does.
+    fingerprint: [u8; 32],
+    secrets: Vec<Arc<Secret>>,
+}
+
+impl Files {
+    /// Files of which none is written yet.
+    pub(crate) fn new(
+        files: Vec<SecretFile>,
+        missing: MissingSecret,
+        refresh: Option<Duration>,
+        clock: Clock,
+    ) -> Self {
+        let kept = files.into_iter().map(|file| Kept {
+            order: Arc::new(Order { file, missing }),
+            written: None,
+            no_reading_before: 0,
+        });
+        Self { kept: kept.collect(), refresh, clock }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Writes every secret to its file, or says why not for each that failed.
+    pub(crate) async fn deliver(&mut self, batch: &Arc<Batch>) -> Result<(), Failure> {
+        writing::remove_leftovers(self.kept.iter().map(|kept| &*kept.order.file.file));
+        let all = (0..self.kept.len()).collect();
+        let failures = self.write(all, batch).await;
+        for failure in failures.iter().skip(1) {
+            tracing::error!(hint = failure.hint.as_deref().unwrap_or_default(), "{failure}");
         }
-        seen.push(directory);
-        let Ok(entries) = fs::read_dir(directory) else { continue };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let is_ours = name
-                .to_str()
-                .is_some_and(|name| name.starts_with(ASIDE_BEGIN) && name.ends_with(ASIDE_END));
-            if is_ours && entry.file_type().is_ok_and(|kind| kind.is_file()) {
-                // Another user's file stays where it is.
-                let _ = fs::remove_file(entry.path());
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Reads again what is too old, and what `due` says, which are secrets whose leases are over. What cannot be had
+    /// leaves its file as it is.
+    pub(crate) async fn refresh(&mut self, due: &[SecretId], batch: &Arc<Batch>) {
+        let now = self.clock.now();
+        let indexes = 0..self.kept.len();
+        let due = indexes.filter(|index| self.is_due(&self.kept[*index], due, now)).collect();
+        for failure in self.write(due, batch).await {
+            let hint = failure.hint.as_deref().unwrap_or_default();
+            tracing::error!(hint, "a file keeps an older secret: {failure}");
+        }
+    }
+
+    /// Whether a file needs to be written again.
+    pub(crate) fn needs_refresh(&self, due: &[SecretId]) -> bool {
+        let now = self.clock.now();
+        self.kept.iter().any(|kept| self.is_due(kept, due, now))
+    }
+
+    /// Makes everything due: the environment is to be snapshotted.
+    pub(crate) fn make_due(&mut self) {
+        for kept in &mut self.kept {
+            kept.written = None;
+        }
+    }
+
+    /// Whether a file was made of this secret.
+    pub(crate) fn use_secret(&self, id: &SecretId) -> bool {
+        self.kept.iter().filter_map(|kept| kept.written.as_ref()).any(|w| w.secrets.contains(id))
+    }
+
+    fn is_due(&self, kept: &Kept, due: &[SecretId], now: UnixMilliseconds) -> bool {
+        if now < kept.no_reading_before {
+            return false;
+        }
+        let Some(written) = &kept.written else { return true };
+        let is_old = written.read_at.zip(self.refresh).is_some_and(|(read_at, refresh)| {
+            // Of one that was read later than now, as the clock was set back, the age is not known.
+            now < read_at || u128::from(now - read_at) >= refresh.as_millis()
+        });
+        is_old || written.secrets.iter().any(|secret| due.contains(secret))
+    }
+
+    async fn write(&mut self, indexes: Vec<usize>, batch: &Arc<Batch>) -> Vec<Failure> {
+        let mut reads = JoinSet::new();
+        for index in indexes {
+            let (order, batch) = (Arc::clone(&self.kept[index].order), Arc::clone(batch));
+            reads.spawn(async move { (index, order.content(&batch).await) });
+        }
+        let mut failures = Vec::new();
+        while let Some(done) = reads.join_next().await {
+            let Ok((index, content)) = done else {
+                failures.push(Failure::new(
+                    Category::File,
+                    "a secret was not read because of a defect of the extension",
+                ));
+                continue;
+            };
+            let kept = &mut self.kept[index];
+            if let Err(failure) = content.and_then(|content| kept.write(&content)) {
+                kept.no_reading_before = self.clock.deadline_in(PAUSE).0;
+                failures.push(failure);
             }
         }
+        failures
     }
 }
 
-async fn write_one(
-    store: &Arc<Store>,
-    file: &SecretFile,
-    outcome: Result<Read, Arc<Error>>,
-    missing: MissingSecret,
-    deadline: Deadline,
-) -> Result<(), Failure> {
-    let attempt = format!("cannot read {} (from {})", file.path, file.variable);
-    let read = outcome.map_err(|error| Failure::of_vault(&attempt, &error))?;
-    let document =
-        read.document.filter(|document| read.status != 404 || document.has_data_or_warnings());
-    for warning in document.iter().flat_map(|document| document.warnings()) {
-        tracing::warn!(path = file.path, "Vault warns: {warning}");
-    }
-    let is_missing =
-        read.status == 404 || document.as_ref().is_none_or(|document| document.is_without_secret());
-    if is_missing && missing == MissingSecret::Fail {
-        let has_warnings =
-            document.as_ref().is_some_and(|document| document.warnings().next().is_some());
-        let better =
-            if has_warnings { store.versioned_path(&file.path, deadline).await } else { None };
-        return Err(not_there(file, &read.status, better));
-    }
-    let content = document.as_ref().map(|document| document.to_json());
-    let bytes: &[u8] = content.as_ref().map_or(b"null", |content| content);
-    write_aside(&file.file, bytes).map_err(|error| not_written(file, &error))?;
-    tracing::debug!(path = file.path, file = %file.file.display(), "secret written");
-    Ok(())
-}
-
-fn not_there(file: &SecretFile, status: &u16, better: Option<String>) -> Failure {
-    let message = format!(
-        "there is no secret at {} (from {}): Vault answered {status}",
-        file.path, file.variable
-    );
-    Failure::new(Category::SecretMissing, message).with_hint(match better {
-        Some(better) => {
-            format!("this is a KV v2 secrets engine: set {} to {better}", file.variable)
+impl Kept {
+    /// Writes what has changed.
+    fn write(&mut self, content: &Content) -> Result<(), Failure> {
+        let SecretFile { file, mode, secret, .. } = &self.order.file;
+        let is_changed =
+            self.written.as_ref().is_none_or(|written| written.fingerprint != content.fingerprint);
+        if is_changed {
+            writing::write_aside(file, &content.bytes, *mode)
+                .map_err(|error| self.order.not_written(&error))?;
+            tracing::debug!(path = secret.path, file = %file.display(), "secret written");
         }
-        None => format!(
-            "check the path, whether the secret or its version was deleted, and VAULT_NAMESPACE; \
-             STRONGROOM_MISSING_SECRET=null starts the function all the same, with null in {}",
-            file.file.display()
-        ),
-    })
+        let unleased = content.secrets.iter().filter(|secret| !secret.is_leased());
+        self.written = Some(Written {
+            fingerprint: content.fingerprint,
+            read_at: unleased.map(|secret| secret.read_at).min(),
+            secrets: content.secrets.iter().map(|secret| secret.id.clone()).collect(),
+        });
+        Ok(())
+    }
 }
 
-fn not_written(file: &SecretFile, error: &io::Error) -> Failure {
-    let hint = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "/tmp is full: raise the function's ephemeral storage, or clear it".to_owned()
+impl Order {
+    async fn content(&self, batch: &Arc<Batch>) -> Result<Content, Failure> {
+        let SecretFile { secret: id, variable, format, .. } = &self.file;
+        let attempt = format!("cannot read {id} (from {variable})");
+        let secret = batch.secret(id).await;
+        let secret = secret.map_err(|error| Failure::of_vault(&attempt, &error))?;
+        for warning in secret.document.iter().flat_map(Document::warnings) {
+            tracing::warn!(path = id.path, "Vault warns: {warning}");
         }
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            "only /tmp can be written in Lambda: give a file below it".to_owned()
+        let Some(document) = secret.present() else {
+            return self.without_secret(secret, batch).await;
+        };
+        let (bytes, secrets) = match format::written(format, document) {
+            Ok(Some(bytes)) => (bytes, vec![Arc::clone(&secret)]),
+            Ok(None) => self.from_template(Arc::clone(&secret), batch).await?,
+            Err(error) => return Err(self.not_formatted(&error)),
+        };
+        let fingerprint = match format {
+            // Its `request_id` is another one each time.
+            Format::Response => fingerprint(
+                &format::written(&Format::Data, document).ok().flatten().unwrap_or_default(),
+            ),
+            _ => fingerprint(&bytes),
+        };
+        Ok(Content { bytes, fingerprint, secrets })
+    }
+
+    async fn from_template(
+        &self,
+        own: Arc<Secret>,
+        batch: &Arc<Batch>,
+    ) -> Result<(Zeroizing<Vec<u8>>, Vec<Arc<Secret>>), Failure> {
+        let Format::Template(file) = &self.file.format else {
+            unreachable!("all other formats need nothing but the secret")
+        };
+        template::render(file, own, batch).await
+    }
+
+    /// A secret that is not there: an error, or what the incumbent writes.
+    async fn without_secret(&self, secret: Arc<Secret>, batch: &Batch) -> Result<Content, Failure> {
+        let document = secret
+            .document
+            .as_ref()
+            .filter(|document| secret.status != 404 || document.has_data_or_warnings());
+        if self.missing == MissingSecret::Fail {
+            let has_warnings =
+                document.is_some_and(|document| document.warnings().next().is_some());
+            let path = &self.file.secret.path;
+            let better = if has_warnings { batch.versioned_path(path).await } else { None };
+            return Err(self.not_there(secret.status, better));
         }
-        _ => format!("check {}", file.variable.replacen("PATH", "FILE", 1)),
-    };
-    Failure::new(Category::File, format!("cannot write {}: {error}", file.file.display()))
-        .with_hint(hint)
-}
-
-/// Writes a new file in the same directory and renames it, so that a reader sees the old content
-/// or the new, never a part.
-fn write_aside(file: &Path, content: &[u8]) -> io::Result<()> {
-    let directory = file.parent().unwrap_or_else(|| Path::new("/"));
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    let aside = aside(directory)?;
-    let written = create(&aside, content).and_then(|()| fs::rename(&aside, file));
-    if written.is_err() {
-        let _ = fs::remove_file(&aside);
-    }
-    written
-}
-
-/// Never follows a link and never takes a file that is there: `/tmp` is the function's, too.
-fn create(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
-    options.open(path)?.write_all(content)
-}
-
-fn aside(directory: &Path) -> io::Result<PathBuf> {
-    let mut random = [0; 8];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| io::Error::other("the kernel gave no random bytes"))?;
-    let name = format!("{ASIDE_BEGIN}{:016x}{ASIDE_END}", u64::from_le_bytes(random));
-    Ok(directory.join(name))
-}
-
-const ASIDE_BEGIN: &str = ".strongroom-";
-const ASIDE_END: &str = ".tmp";
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-
-    use super::*;
-
-    #[test]
-    fn a_file_is_for_its_owner_only_and_its_directories_too() {
-        let root = tempfile::tempdir().unwrap();
-        let file = root.path().join("a/b/secret.json");
-        write_aside(&file, b"{}").unwrap();
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
-        assert_eq!(
-            (mode(&file), mode(&root.path().join("a/b")), mode(&root.path().join("a"))),
-            (0o600, 0o700, 0o700)
-        );
+        let bytes = match document {
+            Some(document) if self.file.format == Format::Response => document.to_json(),
+            _ => Zeroizing::new(b"null".to_vec()),
+        };
+        Ok(Content { fingerprint: fingerprint(b"null"), bytes, secrets: vec![secret] })
     }
 
-    #[test]
-    fn a_reader_keeps_the_old_content_and_a_planted_link_is_replaced() {
-        let root = tempfile::tempdir().unwrap();
-        let victim = root.path().join("victim");
-        create(&victim, b"untouched").unwrap();
-        let file = root.path().join("secret.json");
-        std::os::unix::fs::symlink(&victim, &file).unwrap();
-        write_aside(&file, b"new").unwrap();
-        assert_eq!(fs::read(&victim).unwrap(), b"untouched");
-        assert_eq!(fs::read(&file).unwrap(), b"new");
-        let before = fs::metadata(&file).unwrap().ino();
-        write_aside(&file, b"newer").unwrap();
-        assert_ne!(fs::metadata(&file).unwrap().ino(), before);
+    fn not_there(&self, status: u16, better: Option<String>) -> Failure {
+        let SecretFile { secret, variable, file, .. } = &self.file;
+        let message =
+            format!("there is no secret at {secret} (from {variable}): Vault answered {status}");
+        Failure::new(Category::SecretMissing, message).with_hint(match better {
+            Some(better) => format!("this is a KV v2 secrets engine: set {variable} to {better}"),
+            None => format!(
+                "check the path, whether the secret or its version was deleted, and VAULT_NAMESPACE; \
+                 STRONGROOM_MISSING_SECRET=null starts the function all the same, with null in {}",
+                file.display()
+            ),
+        })
     }
 
-    #[test]
-    fn leftovers_of_ours_go_and_everything_else_stays() {
-        let root = tempfile::tempdir().unwrap();
-        for name in [".strongroom-0123.tmp", "secret.json", ".strongroom-keep"] {
-            create(&root.path().join(name), b"").unwrap();
-        }
-        let file = root.path().join("secret.json");
-        remove_leftovers(&[SecretFile {
-            variable: "VAULT_SECRET_PATH".into(),
-            path: "a".into(),
-            file,
-        }]);
-        let mut left: Vec<_> =
-            fs::read_dir(root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-        left.sort();
-        assert_eq!(left, [".strongroom-keep", "secret.json"]);
+    fn not_formatted(&self, error: &FormatError) -> Failure {
+        let SecretFile { secret, variable, file, .. } = &self.file;
+        let message =
+            format!("cannot write {} from {secret} (from {variable}): {error}", file.display());
+        let setting = variable.replacen("VAULT_SECRET_PATH", "STRONGROOM_FILE_FORMAT", 1);
+        Failure::new(Category::SecretMissing, message)
+            .with_hint(format!("check {setting}, or the secret's fields in Vault"))
+    }
+
+    fn not_written(&self, error: &std::io::Error) -> Failure {
+        let SecretFile { variable, file, .. } = &self.file;
+        let setting = variable.replacen("PATH", "FILE", 1);
+        Failure::new(Category::File, format!("cannot write {}: {error}", file.display()))
+            .with_hint(writing::hint_for(error, &setting))
     }
 }
+
+fn fingerprint(bytes: &[u8]) -> [u8; 32] {
+    let mut fingerprint = [0; 32];
+    fingerprint.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    fingerprint
+}
+
+/// How long a secret that could not be read is not asked for again.
+const PAUSE: Duration = Duration::from_secs(10);

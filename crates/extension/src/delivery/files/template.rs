@@ -1,0 +1,214 @@
+//! A file made by a minijinja template: of the file's own secret, as `data`, and of others, as `secret("path")`.
+//!
+//! Which others it needs is found by rendering: what is missing is noted, read, and the template rendered again.
+//! <https://docs.rs/minijinja/latest/minijinja/syntax/index.html>
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use minijinja::value::{Kwargs, Object};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, context};
+use serde_json::Value as Json;
+use strongroom_core::reference::SecretId;
+use tokio::task::JoinSet;
+use zeroize::Zeroizing;
+
+use crate::exit::{Category, Failure};
+use crate::store::{Batch, Secret};
+
+type Secrets = BTreeMap<SecretId, Arc<Secret>>;
+
+/// What the template at `file` makes of the secrets, and which they are.
+pub(super) async fn render(
+    file: &Path,
+    own: Arc<Secret>,
+    batch: &Arc<Batch>,
+) -> Result<(Zeroizing<Vec<u8>>, Vec<Arc<Secret>>), Failure> {
+    let source = read(file)?;
+    let mut secrets = Secrets::from([(own.id.clone(), Arc::clone(&own))]);
+    for _ in 0..MOST_ROUNDS {
+        match render_with(file, &source, &own, &secrets)? {
+            Rendered::Done(text) => return Ok((text, secrets.into_values().collect())),
+            Rendered::Wants(ids) => secrets.extend(read_all(file, ids, batch).await?),
+        }
+    }
+    Err(failed(file, format!("it still asks for further secrets after {MOST_ROUNDS} rounds")))
+}
+
+enum Rendered {
+    Done(Zeroizing<Vec<u8>>),
+    /// It asked for these, too.
+    Wants(BTreeSet<SecretId>),
+}
+
+fn render_with(
+    file: &Path,
+    source: &str,
+    own: &Secret,
+    secrets: &Secrets,
+) -> Result<Rendered, Failure> {
+    let known: BTreeMap<SecretId, Value> =
+        secrets.iter().map(|(id, secret)| (id.clone(), data_of(secret))).collect();
+    let data = data_of(own);
+    let wanted = Arc::new(Mutex::new(BTreeSet::new()));
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_keep_trailing_newline(true);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.add_filter("default", |value: Value, other: Value| {
+        if value.is_undefined() || value.is_none() { other } else { value }
+    });
+    environment.add_filter("tojson", |value: Value| json_of(&value).to_string());
+    let asked = Arc::clone(&wanted);
+    environment.add_function("secret", move |path: String, options: Kwargs| {
+        let version = options.get::<Option<u32>>("version")?;
+        options.assert_all_used()?;
+        let id = SecretId { version, ..SecretId::newest(&path) };
+        Ok::<_, minijinja::Error>(known.get(&id).cloned().unwrap_or_else(|| {
+            asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+            Value::from_object(Unread)
+        }))
+    });
+    let name = file.display().to_string();
+    let rendered = environment
+        .template_from_named_str(&name, source)
+        .and_then(|template| template.render(context! { data }));
+    let wanted = std::mem::take(&mut *wanted.lock().unwrap_or_else(PoisonError::into_inner));
+    match rendered {
+        // What it made of secrets that were not there yet says nothing.
+        _ if !wanted.is_empty() => Ok(Rendered::Wants(wanted)),
+        Ok(text) => Ok(Rendered::Done(Zeroizing::new(text.into_bytes()))),
+        Err(error) => Err(failed(file, explained(&error))),
+    }
+}
+
+/// Stands for a secret in the round that finds out that it is needed.
+#[derive(Debug)]
+struct Unread;
+
+impl Object for Unread {
+    fn get_value(self: &Arc<Self>, _: &Value) -> Option<Value> {
+        Some(Value::from_dyn_object(Arc::clone(self)))
+    }
+}
+
+async fn read_all(
+    file: &Path,
+    ids: BTreeSet<SecretId>,
+    batch: &Arc<Batch>,
+) -> Result<Secrets, Failure> {
+    let mut reads = JoinSet::new();
+    for id in ids {
+        let batch = Arc::clone(batch);
+        reads.spawn(async move { (batch.secret(&id).await, id) });
+    }
+    let mut secrets = Secrets::new();
+    while let Some(read) = reads.join_next().await {
+        let Ok((outcome, id)) = read else {
+            return Err(failed(file, "a secret was not read because of a defect of the extension"));
+        };
+        let attempt = format!("cannot read {id} (from template {})", file.display());
+        let secret = outcome.map_err(|error| Failure::of_vault(&attempt, &error))?;
+        if secret.present().is_none() {
+            let message = format!(
+                "there is no secret at {id} (from template {}): Vault answered {}",
+                file.display(),
+                secret.status
+            );
+            return Err(Failure::new(Category::SecretMissing, message)
+                .with_hint("check the path; for KV v2 it has data/ in it"));
+        }
+        secrets.insert(id, secret);
+    }
+    Ok(secrets)
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let mut source = String::new();
+    let read = File::open(file).and_then(|file| file.take(LARGEST + 1).read_to_string(&mut source));
+    match read {
+        Ok(length) if length as u64 <= LARGEST => Ok(source),
+        Ok(_) => Err(failed(file, format!("it is larger than {LARGEST} bytes"))),
+        Err(error) => Err(failed(file, error.to_string())),
+    }
+}
+
+fn data_of(secret: &Secret) -> Value {
+    let fields = secret.present().and_then(strongroom_core::document::Document::secret);
+    fields.map_or(Value::UNDEFINED, |fields| {
+        fields.iter().map(|(name, value)| (name.as_str(), value_of(value))).collect()
+    })
+}
+
+/// A value for templates; a number that is no whole one keeps its digits, as text.
+fn value_of(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(value) => Value::from(*value),
+        Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(number), _) => Value::from(number),
+            (None, Some(number)) => Value::from(number),
+            (None, None) => Value::from(number.to_string()),
+        },
+        Json::String(text) => Value::from(text.as_str()),
+        Json::Array(items) => Value::from(items.iter().map(value_of).collect::<Vec<_>>()),
+        Json::Object(fields) => {
+            fields.iter().map(|(name, value)| (name.as_str(), value_of(value))).collect()
+        }
+    }
+}
+
+/// Back again, for the filter `tojson`.
+fn json_of(value: &Value) -> Json {
+    use minijinja::value::ValueKind;
+    match value.kind() {
+        ValueKind::Undefined | ValueKind::None => Json::Null,
+        ValueKind::Bool => Json::Bool(value.is_true()),
+        ValueKind::Number => i64::try_from(value.clone())
+            .map(Json::from)
+            .or_else(|_| u64::try_from(value.clone()).map(Json::from))
+            .unwrap_or_else(|_| Json::String(value.to_string())),
+        ValueKind::Seq | ValueKind::Iterable => {
+            Json::Array(value.try_iter().into_iter().flatten().map(|item| json_of(&item)).collect())
+        }
+        ValueKind::Map => {
+            let keys = value.try_iter().into_iter().flatten();
+            let entry = |key: Value| {
+                let item = value.get_item(&key).unwrap_or_default();
+                (key.to_string(), json_of(&item))
+            };
+            Json::Object(keys.map(entry).collect())
+        }
+        _ => Json::String(value.to_string()),
+    }
+}
+
+/// Kind and place of an error. Its details may hold a value of a secret, and stay out.
+fn explained(error: &minijinja::Error) -> String {
+    let at = error.line().map_or_else(String::new, |line| format!(" at line {line}"));
+    let detail = match error.kind() {
+        ErrorKind::SyntaxError
+        | ErrorKind::UnknownFilter
+        | ErrorKind::UnknownFunction
+        | ErrorKind::UnknownTest => {
+            error.detail().map_or_else(String::new, |detail| format!(": {detail}"))
+        }
+        _ => String::new(),
+    };
+    format!("{}{at}{detail}", error.kind())
+}
+
+fn failed(file: &Path, problem: impl AsRef<str>) -> Failure {
+    let message = format!("cannot use template {}: {}", file.display(), problem.as_ref());
+    Failure::new(Category::File, message).with_hint(
+        "what is undefined is an error: data holds the fields of the file's own secret, secret(\"path\") those of \
+         another, and | default(\"...\") stands in for what is missing",
+    )
+}
+
+/// More than any template needs whose paths depend on what other secrets say.
+const MOST_ROUNDS: usize = 8;
+const LARGEST: u64 = 1024 * 1024;

@@ -1,0 +1,226 @@
+//! The Unix socket on which the exec wrapper asks for variables: its place, who may ask, and for how long.
+//!
+//! `GET /environment` is answered by `NAME=value` of each resolved variable with a NUL behind it; or by another status
+//! than 200 and a text that says why not, in the words in which the caller of the function shall read it.
+
+mod place;
+
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use strongroom_core::settings::{self, Given};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{Notify, watch};
+
+use super::variables::{Block, Variables};
+use crate::exit::Failure;
+use crate::process;
+use crate::store::{Batch, Store};
+
+use place::Place;
+
+/// The socket, bound; nobody is answered before [`Listener::serve`].
+pub(crate) struct Listener {
+    listener: UnixListener,
+    place: Place,
+    given: Given,
+}
+
+/// What the wrapper waits for: the variables, or the text that says why there are none.
+type Outcome = Result<Arc<Block>, Arc<str>>;
+
+/// What is given on the socket, and to whom.
+pub(crate) struct Desk {
+    store: Arc<Store>,
+    variables: Arc<Variables>,
+    given: Given,
+    outcome: watch::Sender<Option<Outcome>>,
+    /// Whether the first invocation was seen.
+    is_closed: AtomicBool,
+    is_asked: AtomicBool,
+    answered: Notify,
+    /// Whether each process is answered once, as no invocation will be seen.
+    once: Option<Mutex<Vec<process::Identity>>>,
+}
+
+impl Listener {
+    /// Takes the socket's place, before the runtime starts.
+    pub(crate) fn bind(settings: &settings::Socket) -> Result<Self, Failure> {
+        let (place, listener) = Place::take(&settings.path)?;
+        Ok(Self { listener, place, given: settings.given })
+    }
+
+    /// What is to be given here, and the task that answers for ever, which gives the place up when it is dropped.
+    pub(crate) fn open(
+        self,
+        store: &Arc<Store>,
+        variables: &Arc<Variables>,
+        sees_invocations: bool,
+    ) -> (Arc<Desk>, impl Future<Output = ()> + Send + use<>) {
+        let desk = Arc::new(Desk {
+            store: Arc::clone(store),
+            variables: Arc::clone(variables),
+            given: self.given,
+            outcome: watch::Sender::new(None),
+            is_closed: AtomicBool::new(false),
+            is_asked: AtomicBool::new(false),
+            answered: Notify::new(),
+            once: (!sees_invocations).then(Mutex::default),
+        });
+        let (serving, listener, place) = (Arc::clone(&desk), self.listener, self.place);
+        (desk, async move {
+            let _place = place;
+            serving.serve(listener).await;
+        })
+    }
+}
+
+impl Desk {
+    /// Says what is to be given: from now on who asks is answered.
+    pub(crate) fn publish(&self, outcome: Result<Block, &Failure>) {
+        let outcome = outcome.map(Arc::new).map_err(explained);
+        self.outcome.send_replace(Some(outcome));
+    }
+
+    /// The function's programs have started: nothing is held any longer, and who asks now is refused or, where that is
+    /// wanted, has the secrets read anew.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        self.outcome.send_replace(None);
+    }
+
+    /// Whether anybody has asked.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.is_asked.load(Ordering::Relaxed)
+    }
+
+    /// Waits until somebody was answered.
+    pub(crate) async fn answered(&self) {
+        self.answered.notified().await;
+    }
+
+    async fn serve(self: Arc<Self>, listener: UnixListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => {
+                    tokio::spawn(Arc::clone(&self).serve_connection(stream));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept a client of the socket");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn serve_connection(self: Arc<Self>, stream: UnixStream) {
+        let Some(peer) = process::Identity::of_peer(&stream) else {
+            tracing::warn!("a process of another user asked on the socket and was refused");
+            return;
+        };
+        let service = service_fn(|request| {
+            let desk = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(desk.answer(&request, peer).await) }
+        });
+        let mut server = http1::Builder::new();
+        server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
+        if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+            tracing::debug!(%error, "a client of the socket went away");
+        }
+        self.answered.notify_one();
+    }
+
+    async fn answer(
+        &self,
+        request: &Request<Incoming>,
+        peer: process::Identity,
+    ) -> Response<Full<Bytes>> {
+        if request.method() != Method::GET || request.uri().path() != PATH {
+            return text(StatusCode::NOT_FOUND, "this socket knows GET /environment only");
+        }
+        self.is_asked.store(true, Ordering::Relaxed);
+        if !self.may_ask(peer) {
+            return text(
+                StatusCode::FORBIDDEN,
+                "variables are given until the first invocation, and on Managed Instances once to each process: a \
+                 program that starts later needs STRONGROOM_ENV_API=on",
+            );
+        }
+        let outcome = if self.is_closed.load(Ordering::Relaxed) {
+            let batch = Batch::new(&self.store, self.store.deadline());
+            self.variables
+                .resolve(&batch)
+                .await
+                .map(Arc::new)
+                .map_err(|failure| explained(&failure))
+        } else {
+            self.outcome().await
+        };
+        match outcome {
+            Ok(block) => {
+                let mut response = Response::new(Full::new(Bytes::copy_from_slice(&block)));
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+                response
+            }
+            Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, &problem),
+        }
+    }
+
+    async fn outcome(&self) -> Outcome {
+        let mut outcome = self.outcome.subscribe();
+        match outcome.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(outcome)) => outcome.clone(),
+            _ => Err("the extension ended".into()),
+        }
+    }
+
+    fn may_ask(&self, peer: process::Identity) -> bool {
+        if self.given == Given::Always {
+            return true;
+        }
+        match &self.once {
+            None => !self.is_closed.load(Ordering::Relaxed),
+            Some(answered) => {
+                let mut answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
+                let is_first = !answered.contains(&peer) && answered.len() < MOST_PROCESSES;
+                if is_first {
+                    answered.push(peer);
+                }
+                is_first
+            }
+        }
+    }
+}
+
+fn explained(failure: &Failure) -> Arc<str> {
+    let hint = failure.hint.as_deref().unwrap_or("see the extension's log");
+    format!("{failure}; hint: {hint}").into()
+}
+
+fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert("strongroom-error", HeaderValue::from_static("SecretUnavailable"));
+    response
+}
+
+const PATH: &str = "/environment";
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a client may take to say what it wants.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Processes that are remembered on Managed Instances; there are 1,024 at most at any time.
+const MOST_PROCESSES: usize = 4096;

@@ -1,0 +1,160 @@
+//! Secrets as variables: each reference replaced, before the function's program starts.
+//!
+//! The exec wrapper asks for them on the Unix socket. What it is given stays as it is for the life of its program, so
+//! nothing is held here for longer than somebody may ask for it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use strongroom_core::document::Document;
+use strongroom_core::format;
+use strongroom_core::reference::{Reference, SecretId};
+use strongroom_core::settings::ReferringVariable;
+use tokio::task::JoinSet;
+use zeroize::Zeroizing;
+
+use crate::exit::{Category, Failure};
+use crate::store::{Batch, Secret};
+
+/// `NAME=value` of each variable, with a NUL behind it.
+pub(crate) type Block = Zeroizing<Vec<u8>>;
+
+/// The function's variables that refer to secrets.
+pub(crate) struct Variables(Vec<ReferringVariable>);
+
+type Secrets = BTreeMap<SecretId, Result<Arc<Secret>, Arc<strongroom_vault::error::Error>>>;
+
+impl Variables {
+    pub(crate) fn new(variables: Vec<ReferringVariable>) -> Arc<Self> {
+        Arc::new(Self(variables))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Those that were made of this secret, for a message.
+    pub(crate) fn naming(&self, id: &SecretId) -> Option<String> {
+        let refers = |variable: &&ReferringVariable| {
+            variable.template.references().any(|reference| reference.secret == *id)
+        };
+        let names: Vec<_> =
+            self.0.iter().filter(refers).map(|variable| variable.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join(", "))
+    }
+
+    /// All of them, or why not, for each that cannot be had.
+    pub(crate) async fn resolve(&self, batch: &Arc<Batch>) -> Result<Block, Failure> {
+        let secrets = self.read(batch).await;
+        let mut block = Zeroizing::new(Vec::with_capacity(1024));
+        let mut failures = Vec::new();
+        for variable in &self.0 {
+            let value =
+                variable.template.resolved(|reference| value_of(variable, reference, &secrets));
+            match value.and_then(|value| check(variable, value)) {
+                Ok(value) => {
+                    for part in [variable.name.as_bytes(), b"=", value.as_bytes(), b"\0"] {
+                        block.extend_from_slice(part);
+                    }
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        all_in_one(failures).map_or(Ok(block), Err)
+    }
+
+    /// Each secret once, side by side.
+    async fn read(&self, batch: &Arc<Batch>) -> Secrets {
+        let mut reads = JoinSet::new();
+        let mut secrets = Secrets::new();
+        for reference in self.0.iter().flat_map(|variable| variable.template.references()) {
+            let id = reference.secret.clone();
+            let frozen = || Err(Arc::new(strongroom_vault::error::Error::Frozen));
+            if secrets.insert(id.clone(), frozen()).is_none() {
+                let batch = Arc::clone(batch);
+                reads.spawn(async move { (batch.secret_by_any_path(&id).await, id) });
+            }
+        }
+        while let Some(read) = reads.join_next().await {
+            if let Ok((outcome, id)) = read {
+                secrets.insert(id, outcome);
+            }
+        }
+        secrets
+    }
+}
+
+/// What stands in place of a reference. Its default does where secret or field are not there, but not where Vault
+/// could not be asked or said no: that would start the function with what nobody meant.
+fn value_of(
+    variable: &ReferringVariable,
+    reference: &Reference,
+    secrets: &Secrets,
+) -> Result<Zeroizing<String>, Failure> {
+    let ReferringVariable { name, .. } = variable;
+    let Reference { secret: id, field, default } = reference;
+    let secret = match secrets.get(id) {
+        Some(Ok(secret)) => secret,
+        Some(Err(error)) => {
+            return Err(Failure::of_vault(&format!("{name}: cannot read {id}"), error));
+        }
+        None => unreachable!("every reference's secret was asked for"),
+    };
+    let text = secret.present().and_then(|document| document.text(field));
+    if let Some(text) = text.or_else(|| default.clone()) {
+        return Ok(text);
+    }
+    let (problem, hint) = match secret.present() {
+        Some(document) => {
+            (format!("{name}: {}", absent(document, reference)), "write the field that is meant")
+        }
+        None => (
+            format!("{name}: there is no secret at {id}: Vault answered {}", secret.status),
+            "check the path (for KV v2 it has data/ in it), whether the secret or its version was deleted, and \
+             VAULT_NAMESPACE",
+        ),
+    };
+    Err(Failure::new(Category::SecretMissing, problem)
+        .with_hint(format!("{hint}, or give a default: vault:<path>#<field>|<default>")))
+}
+
+fn absent(document: &Document, reference: &Reference) -> String {
+    format!("{} at {}", format::no_field(document, &reference.field), reference.secret)
+}
+
+/// A value that can be set.
+fn check(
+    variable: &ReferringVariable,
+    value: Zeroizing<String>,
+) -> Result<Zeroizing<String>, Failure> {
+    let ReferringVariable { name, .. } = variable;
+    let problem = if value.contains('\0') {
+        "its value holds a NUL character, which no variable can"
+    } else if name.len() + value.len() + "=\0".len() > LONGEST {
+        "its value is longer than 128 KiB, which no variable can be"
+    } else {
+        return Ok(value);
+    };
+    Err(Failure::new(Category::SecretMissing, format!("{name}: {problem}"))
+        .with_hint("read this secret by file or through the local Vault API"))
+}
+
+/// One failure that tells of all.
+fn all_in_one(failures: Vec<Failure>) -> Option<Failure> {
+    let mut failures = failures.into_iter();
+    let mut first = failures.next()?;
+    for failure in failures {
+        first.message.push_str("; ");
+        first.message.push_str(&failure.message);
+        if first.hint != failure.hint
+            && let Some(hint) = &failure.hint
+        {
+            first.message.push_str(&format!(" (hint: {hint})"));
+        }
+    }
+    Some(first)
+}
+
+/// Linux's `MAX_ARG_STRLEN`, with the NUL behind it.
+/// <https://man7.org/linux/man-pages/man2/execve.2.html>
+const LONGEST: usize = 32 * 4096;

@@ -1,0 +1,105 @@
+//! Secrets that are read for one delivery: each once, however many files and variables it goes to.
+//!
+//! So a user name and its password, which Vault makes anew for each read, come from one lease.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use strongroom_core::document::Document;
+use strongroom_core::lease::UnixMilliseconds;
+use strongroom_core::reference::SecretId;
+use strongroom_vault::clock::Deadline;
+use strongroom_vault::error::Error;
+
+use super::Store;
+use crate::flight::Flight;
+
+/// A secret that was asked for.
+#[derive(Debug)]
+pub(crate) struct Secret {
+    pub(crate) id: SecretId,
+    /// 200, 204 or 404.
+    pub(crate) status: u16,
+    /// Vault's answer, if it has one.
+    pub(crate) document: Option<Document>,
+    pub(crate) read_at: UnixMilliseconds,
+}
+
+impl Secret {
+    /// The answer, if it holds a secret.
+    pub(crate) fn present(&self) -> Option<&Document> {
+        self.document
+            .as_ref()
+            .filter(|document| self.status != 404 && !document.is_without_secret())
+    }
+
+    pub(crate) fn is_leased(&self) -> bool {
+        self.document.as_ref().is_some_and(|document| document.lease().is_some())
+    }
+
+    /// Whether Vault warns, as it does of a KV v2 path without `data/`.
+    fn has_warnings(&self) -> bool {
+        self.document.as_ref().is_some_and(|document| document.warnings().next().is_some())
+    }
+}
+
+type Outcome = Result<Arc<Secret>, Arc<Error>>;
+
+/// Secrets that are read together.
+pub(crate) struct Batch {
+    store: Arc<Store>,
+    deadline: Deadline,
+    reads: Mutex<HashMap<SecretId, Arc<Flight<Outcome>>>>,
+}
+
+impl Batch {
+    /// A batch whose reads end at `deadline`.
+    pub(crate) fn new(store: &Arc<Store>, deadline: Deadline) -> Arc<Self> {
+        Arc::new(Self { store: Arc::clone(store), deadline, reads: Mutex::default() })
+    }
+
+    /// The secret at the path as it is given.
+    pub(crate) async fn secret(&self, id: &SecretId) -> Outcome {
+        let flight = {
+            let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+            let flight = reads.entry(id.clone()).or_insert_with(|| {
+                let (store, id, deadline) = (Arc::clone(&self.store), id.clone(), self.deadline);
+                Flight::begin(async move { store.read(id, deadline).await.map(Arc::new) })
+            });
+            Arc::clone(flight)
+        };
+        let outcome = self.store.client().clock().before(self.deadline, flight.outcome()).await;
+        match outcome {
+            Some(Some(outcome)) => outcome,
+            // Its task panicked, which has been logged.
+            Some(None) => Err(Arc::new(Error::Frozen)),
+            None => {
+                Err(Arc::new(Error::Deadline { waiting_for: self.store.client().waiting_for() }))
+            }
+        }
+    }
+
+    /// The same; where nothing is there, also under the path that a KV v2 engine would have it.
+    pub(crate) async fn secret_by_any_path(&self, id: &SecretId) -> Outcome {
+        let secret = self.secret(id).await?;
+        if secret.present().is_some() && !secret.has_warnings() {
+            return Ok(secret);
+        }
+        let Some(path) = self.versioned_path(&id.path).await else { return Ok(secret) };
+        let better = SecretId { path, version: id.version };
+        let found = self.secret(&better).await?;
+        if found.present().is_some() {
+            tracing::warn!(
+                "{} is in a KV v2 secrets engine: write {} and save the look-up of its mount",
+                id.path,
+                better.path
+            );
+        }
+        Ok(found)
+    }
+
+    /// The path that a KV v2 engine would have a secret under, if `path` is not that already.
+    pub(crate) async fn versioned_path(&self, path: &str) -> Option<String> {
+        self.store.versioned_path(path, self.deadline).await
+    }
+}
