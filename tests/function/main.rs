@@ -1,5 +1,5 @@
-//! The function of the end-to-end tests, as a `provided` runtime: it reads files and asks the local Vault API, and
-//! answers with what it saw. It knows nothing of the extension but its port.
+//! The function of the end-to-end tests, as a `provided` runtime: it reads files and variables and asks the local Vault
+//! API, and answers with what it saw. It knows nothing of the extension but its port.
 
 use std::fs;
 use std::time::Duration;
@@ -42,7 +42,7 @@ fn serve() {
     }
 }
 
-/// `{"files": [path], "get": [path below the local Vault API]}`.
+/// `{"files": [path], "get": [path below the local Vault API], "variables": [name]}`.
 fn handle(event: &Value) -> Value {
     let texts = |name: &str| -> Vec<String> {
         let list = event[name].as_array().into_iter().flatten();
@@ -50,7 +50,9 @@ fn handle(event: &Value) -> Value {
     };
     let files: Vec<Value> = texts("files").iter().map(|path| read(path)).collect();
     let answers: Vec<Value> = texts("get").iter().map(|path| get(path)).collect();
-    json!({ "files": files, "get": answers })
+    let variables: Vec<Value> =
+        texts("variables").iter().map(|name| std::env::var(name).ok().into()).collect();
+    json!({ "files": files, "get": answers, "variables": variables })
 }
 
 fn read(path: &str) -> Value {

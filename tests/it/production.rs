@@ -3,7 +3,9 @@
 
 mod bodies;
 mod canaries;
+mod formats;
 mod freezes;
+mod freshness;
 mod init;
 mod limits;
 mod names;
@@ -11,6 +13,7 @@ mod outages;
 mod preparation;
 mod shutdown;
 mod tokens;
+mod variables;
 
 use std::path::Path;
 

@@ -17,6 +17,7 @@
 
 mod audit;
 mod client;
+mod language;
 mod moto;
 mod network;
 mod postgres;
@@ -31,11 +32,12 @@ use std::process::Command;
 
 pub use audit::Audit;
 pub use client::{Answer, request};
+pub use language::{Language, examples, java, node};
 pub use moto::{AccessKey, Moto, shared_moto};
 pub use network::in_private_network;
 pub use postgres::Postgres;
 pub use process::Process;
-pub use rie::{Launch, Rie};
+pub use rie::{Code, Launch, Rie};
 pub use vault::{ROOT_TOKEN, Vault};
 
 /// The names that the practice uses: what a function, its role and its secret are called.
@@ -69,10 +71,20 @@ pub mod practice {
 /// What a test may need, each named to the tests by a variable or found on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
+    /// cfn-lint: `STRONGROOM_CFN_LINT`.
+    CfnLint,
     /// The built extension: `STRONGROOM_EXTENSION`.
     Extension,
+    /// The built example in Go: `STRONGROOM_GO_EXAMPLE`.
+    GoExample,
+    /// Java with AWS's runtime interface client: `STRONGROOM_JAVA`.
+    Java,
+    /// The built example in Java: `STRONGROOM_JAVA_EXAMPLE`.
+    JavaExample,
     /// `moto_server`: `STRONGROOM_MOTO`.
     Moto,
+    /// Node with AWS's runtime interface client and node-vault: `STRONGROOM_NODE`.
+    Node,
     /// PostgreSQL, as Debian installs it, and root to run it as its own user.
     Postgres,
     /// The right and the tools to make a network of one's own, for [`in_private_network`].
@@ -81,8 +93,12 @@ pub enum Part {
     Python,
     /// AWS's Lambda runtime interface emulator: `STRONGROOM_RIE`.
     Rie,
+    /// The built example in Rust: `STRONGROOM_RUST_EXAMPLE`.
+    RustExample,
     /// The real Vault of `beds/vault`: `STRONGROOM_VAULT`.
     Vault,
+    /// The built exec wrapper: `STRONGROOM_EXEC`.
+    Wrapper,
 }
 
 impl Part {
@@ -91,11 +107,18 @@ impl Part {
         let variable = match self {
             Self::Postgres => return postgres::missing(),
             Self::PrivateNetwork => return network::missing(),
+            Self::CfnLint => "STRONGROOM_CFN_LINT",
             Self::Extension => "STRONGROOM_EXTENSION",
+            Self::GoExample => "STRONGROOM_GO_EXAMPLE",
+            Self::Java => "STRONGROOM_JAVA",
+            Self::JavaExample => "STRONGROOM_JAVA_EXAMPLE",
             Self::Moto => "STRONGROOM_MOTO",
+            Self::Node => "STRONGROOM_NODE",
             Self::Python => "STRONGROOM_PYTHON",
             Self::Rie => "STRONGROOM_RIE",
+            Self::RustExample => "STRONGROOM_RUST_EXAMPLE",
             Self::Vault => "STRONGROOM_VAULT",
+            Self::Wrapper => "STRONGROOM_EXEC",
         };
         std::env::var_os(variable).is_none().then(|| format!("{variable} is not set"))
     }
@@ -126,6 +149,15 @@ pub fn available(test: &str, parts: &[Part]) -> bool {
 #[must_use]
 pub fn extension() -> PathBuf {
     path("STRONGROOM_EXTENSION")
+}
+
+/// The path of the built exec wrapper.
+///
+/// # Panics
+/// If `STRONGROOM_EXEC` is not set.
+#[must_use]
+pub fn exec() -> PathBuf {
+    path("STRONGROOM_EXEC")
 }
 
 /// The path of a Python that has awslambdaric and hvac.

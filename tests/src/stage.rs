@@ -8,8 +8,10 @@ pub mod client;
 mod environment;
 pub mod names;
 pub mod practice;
+pub mod socket;
 pub mod stub;
 pub mod tap;
+mod wrapper;
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -162,6 +164,31 @@ impl Stage {
     /// Writes a new version of the secret.
     pub async fn write_secret(&self, value: &str) {
         self.write(SECRET_PATH, json!({ "data": { "api-key": value } })).await;
+    }
+
+    /// Has leased credentials under `database/creds/app`, made anew for each read.
+    pub async fn add_database(&self, ttl: &str) {
+        self.write("sys/mounts/database", json!({ "type": "database" })).await;
+        let config = json!({
+            "plugin_name": "postgresql-database-plugin",
+            "connection_url": "postgresql://localhost/app",
+            "allowed_roles": ["*"],
+        });
+        self.write("database/config/app", config).await;
+        let role = json!({ "db_name": "app", "default_ttl": ttl, "max_ttl": "24h" });
+        self.write("database/roles/app", role).await;
+    }
+
+    /// How often this path was read in Vault.
+    pub fn reads_of(&self, path: &str) -> usize {
+        self.requests("GET", path)
+    }
+
+    /// How often this was asked of Vault.
+    pub fn requests(&self, method: &str, path: &str) -> usize {
+        let path = format!("/v1/{path}");
+        let requests = self.vault.requests();
+        requests.iter().filter(|request| request.method == method && request.path == path).count()
     }
 
     /// How often a login was carried out or refused.

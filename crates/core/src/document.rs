@@ -49,6 +49,11 @@ impl Document {
         }
     }
 
+    /// The version of a KV v2 secret.
+    pub fn version(&self) -> Option<u64> {
+        self.0.get("data")?.get("metadata")?.get("version")?.as_u64()
+    }
+
     /// What stands in a field of the secret: a text as it is, all else as JSON. `None` if it is not there or null.
     pub fn text(&self, field: &Field) -> Option<Zeroizing<String>> {
         let secret = self.secret()?;

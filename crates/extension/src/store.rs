@@ -119,6 +119,15 @@ impl Store {
             outcome => outcome?,
         };
         let Read { status, document } = read;
+        // KV v1 answers the question for a version with what it has, and a warning.
+        if let (Some(version), Some(document)) = (id.version, &document)
+            && status == 200
+            && document.version() != Some(version.into())
+        {
+            let problem = "is not the version that was asked for: only KV v2 secrets have versions";
+            let request = format!("GET {id}");
+            return Err(Arc::new(Error::Answer { request, problem: problem.to_owned() }));
+        }
         let secret = Secret { id, status, document, read_at };
         if let Some(document) = secret.document.as_ref().filter(|_| secret.is_leased()) {
             self.session.note_lease();

@@ -58,6 +58,30 @@ impl Environment {
         serde_json::from_slice(&invocation.payload).expect("the function answers JSON")
     }
 
+    /// Invokes the function, which looks at its variables.
+    ///
+    /// # Panics
+    /// If the invocation fails.
+    pub async fn variables(&self, names: &[&str]) -> Vec<Option<String>> {
+        let event = json!({ "variables": names }).to_string();
+        let invocation = within("the invocation", self.host.invoke(event)).await;
+        let invocation = invocation.expect("the environment lives");
+        assert_eq!(invocation.function_error, None, "{invocation:?}\n{}", self.log());
+        let seen: Value = serde_json::from_slice(&invocation.payload).expect("JSON");
+        let values = seen["variables"].as_array().expect("a list of values").iter();
+        values.map(|value| value.as_str().map(str::to_owned)).collect()
+    }
+
+    /// A file of the environment's `/tmp`, as it is now.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    pub fn file(&self, path: &str) -> String {
+        let below = path.strip_prefix("/tmp/").expect("a path below /tmp");
+        let text = fs::read_to_string(self.host.tmp().join(below));
+        text.unwrap_or_else(|error| panic!("{path}: {error}\n{}", self.log()))
+    }
+
     /// The same, whatever comes of it.
     ///
     /// # Panics

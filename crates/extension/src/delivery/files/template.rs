@@ -63,10 +63,16 @@ fn render_with(
     });
     environment.add_filter("tojson", |value: Value| json_of(&value).to_string());
     let asked = Arc::clone(&wanted);
-    environment.add_function("secret", move |path: String, options: Kwargs| {
+    environment.add_function("secret", move |path: Value, options: Kwargs| {
         let version = options.get::<Option<u32>>("version")?;
         options.assert_all_used()?;
-        let id = SecretId { version, ..SecretId::newest(&path) };
+        // A path may depend on another secret, which is not there yet.
+        let path = match path.as_str() {
+            Some(path) => path,
+            None if path.downcast_object_ref::<Unread>().is_some() => return Ok(path),
+            None => return Err(ErrorKind::InvalidOperation.into()),
+        };
+        let id = SecretId { version, ..SecretId::newest(path) };
         Ok::<_, minijinja::Error>(known.get(&id).cloned().unwrap_or_else(|| {
             asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
             Value::from_object(Unread)
