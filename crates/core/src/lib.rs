@@ -10,6 +10,7 @@ pub mod duration;
 pub mod failure;
 pub mod format;
 pub mod lease;
+pub mod masking;
 pub mod reference;
 pub mod settings;
 pub mod timestamp;

@@ -1,8 +1,10 @@
 //! What the extension was told by its environment: parsed once, every mistake found together.
 
 mod environment;
+mod file;
 mod parse;
 mod secret_files;
+mod spelling;
 #[cfg(test)]
 mod tests;
 pub mod variables;
@@ -16,7 +18,8 @@ use crate::address::{Address, Origin};
 use crate::duration::SignedMilliseconds;
 use crate::reference::Template;
 
-pub use environment::{Environment, Finding, Findings};
+pub use environment::{Environment, Finding, Findings, Place};
+pub use file::SettingsFile;
 pub use secret_files::SecretFile;
 
 /// Everything the extension was told.

@@ -62,7 +62,7 @@ variables! {
     Incumbent VAULT_LOG_LEVEL "VAULT_LOG_LEVEL" default "INFO": "`TRACE`, `DEBUG`, `INFO`, `WARN`, `ERROR` or `OFF`.";
     Strongroom STRONGROOM_CACHE_SIZE "STRONGROOM_CACHE_SIZE" default "8388608": "Bytes that the cache may hold in all, 0 to 268435456.";
     Strongroom STRONGROOM_CONFIG "STRONGROOM_CONFIG" default "/var/task/strongroom.toml": "Settings file, which may hold every variable of this page that Lambda does not set; variables win over it. The default is read if it exists.";
-    Strongroom STRONGROOM_ENV_API "STRONGROOM_ENV_API" default "off": "`on`: the socket gives resolved variables after the first invocation, too. `off`: only before it, on Managed Instances once to each process.";
+    Strongroom STRONGROOM_ENV_API "STRONGROOM_ENV_API" default "off": "`on`: the socket gives resolved variables after the first invocation, too. `off`: only before it, and on Managed Instances to each process as it starts.";
     Strongroom STRONGROOM_FILE_FORMAT "STRONGROOM_FILE_FORMAT" default "response": "What is written to the files of secrets: `response` (Vault's whole answer, as vault-lambda-extension writes it), `data` (the secret's data as a JSON object), `raw:<field>` (one field and nothing else), `dotenv` (lines `NAME='value'`), or `template:<file>` (a minijinja template).";
     Strongroom STRONGROOM_FILE_FORMAT_NAMED "STRONGROOM_FILE_FORMAT_<NAME>" default "": "The same for the file of `VAULT_SECRET_PATH_<NAME>` alone.";
     Strongroom STRONGROOM_FILE_MODE "STRONGROOM_FILE_MODE" default "0600": "Permissions of the files of secrets, in octal digits.";
