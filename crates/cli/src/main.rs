@@ -1,7 +1,9 @@
 //! The operator's command line of Strongroom. This file reads the arguments, runs what they
 //! name until it ends or a signal comes, and is the only place that decides the exit code.
 
+mod explain;
 mod lab;
+mod table;
 
 use std::cell::OnceCell;
 use std::io::Write as _;
@@ -22,6 +24,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Explain(explain::Options),
     Lab(lab::Options),
 }
 
@@ -46,6 +49,13 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.command {
+        Command::Explain(options) => explain::run(&options),
+        Command::Lab(options) => start_lab(options),
+    }
+}
+
+fn start_lab(options: lab::Options) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -54,11 +64,7 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     // What the work has come to, where only a signal ends it.
     let settled = OnceCell::new();
     let code = runtime.block_on(async {
-        let work = async {
-            match arguments.command {
-                Command::Lab(options) => lab::run(options, &settled).await,
-            }
-        };
+        let work = lab::run(options, &settled);
         // Dropping the work ends every process and removes every directory that it made.
         tokio::select! {
             code = work => code,

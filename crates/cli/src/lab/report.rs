@@ -3,18 +3,13 @@
 use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
-use comfy_table::presets::UTF8_FULL_CONDENSED;
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::{CellAlignment, Table};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 use super::practice::Kept;
 use super::{Findings, Moment};
-
-/// Columns of a table, where the terminal does not say.
-const DEFAULT_WIDTH: u16 = 120;
-/// Below this a table is unreadable: better that the terminal breaks its lines.
-const NARROWEST: u16 = 60;
+use crate::table::table;
 
 /// A run, ready to be shown.
 pub(crate) struct Report<'a> {
@@ -142,22 +137,6 @@ pub(crate) fn print_kept(kept: &Kept) -> Result<()> {
         writeln!(out, "STS and IAM: {}", kept.server.aws().url())
     })();
     written.context("cannot say how to talk to what is kept")
-}
-
-fn table<const N: usize>(header: [&str; N]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_preset(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(width())
-        .set_header(header);
-    table
-}
-
-/// Of the terminal, or what fits most windows.
-fn width() -> u16 {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
-    size.map(|size| size.ws_col).filter(|columns| *columns >= NARROWEST).unwrap_or(DEFAULT_WIDTH)
 }
 
 fn sights(moments: &[Moment], reveal: bool) -> Table {

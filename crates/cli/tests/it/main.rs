@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod explain;
+
 use std::io::Write as _;
 use std::process::{Command, Output};
 
