@@ -1,7 +1,7 @@
 //! Builds the binaries that other commands need.
 //!
-//! The extension is built static for musl, as in the layer; where that target cannot be fetched,
-//! a line says so and the host's own target is used.
+//! What the layer holds is built static for musl; where that target cannot be fetched, a line says
+//! so and the host's own target is used.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -58,9 +58,9 @@ impl Profile {
     }
 }
 
-/// The layer's extension.
+/// An executable of the layer.
 #[derive(Debug)]
-pub(crate) struct Extension {
+pub(crate) struct Executable {
     pub(crate) path: PathBuf,
     /// The target it was built for, or `None` for the host's own.
     pub(crate) target: Option<String>,
@@ -70,16 +70,41 @@ pub(crate) struct Extension {
 ///
 /// # Errors
 /// If it does not compile, or if another processor's target or compiler cannot be had.
-pub(crate) fn extension(workspace: &Workspace, profile: Profile, arch: Arch) -> Result<Extension> {
-    const PACKAGE: &str = "strongroom-extension";
+pub(crate) fn extension(workspace: &Workspace, profile: Profile, arch: Arch) -> Result<Executable> {
+    for_layer(workspace, "strongroom-extension", profile.name(), arch)
+}
+
+/// Builds the exec wrapper.
+///
+/// # Errors
+/// As [`extension`].
+pub(crate) fn exec_wrapper(
+    workspace: &Workspace,
+    profile: Profile,
+    arch: Arch,
+) -> Result<Executable> {
+    let profile = match profile {
+        Profile::Lab => profile.name(),
+        Profile::Release => "wrapper",
+    };
+    for_layer(workspace, "strongroom-exec", profile, arch)
+}
+
+/// Builds the package's one executable as the layer holds it.
+fn for_layer(
+    workspace: &Workspace,
+    package: &str,
+    profile: &str,
+    arch: Arch,
+) -> Result<Executable> {
     let target = arch.static_target();
     if let Err(error) = fetch_target(workspace, &target) {
         if arch != Arch::host() {
             return Err(error);
         }
-        eprintln!("{error:#}: building the extension for the host's own target instead");
-        let path = executable(workspace.cargo().arg("build"), PACKAGE, profile)?;
-        return Ok(Extension { path, target: None });
+        eprintln!("{error:#}: building {package} for the host's own target instead");
+        let path = executable(workspace.cargo().arg("build"), package, profile)?;
+        return Ok(Executable { path, target: None });
     }
     let mut build = workspace.cargo();
     if arch == Arch::host() {
@@ -92,8 +117,8 @@ pub(crate) fn extension(workspace: &Workspace, profile: Profile, arch: Arch) -> 
         let tools = zig.parent().context("cargo-zigbuild lies in a folder")?;
         build.arg("zigbuild").env("PATH", path_with(tools.to_owned())?);
     }
-    let path = executable(build.args(["--target", &target]), PACKAGE, profile)?;
-    Ok(Extension { path, target: Some(target) })
+    let path = executable(build.args(["--target", &target]), package, profile)?;
+    Ok(Executable { path, target: Some(target) })
 }
 
 /// Builds the operator's command line for this machine.
@@ -101,7 +126,7 @@ pub(crate) fn extension(workspace: &Workspace, profile: Profile, arch: Arch) -> 
 /// # Errors
 /// If it does not compile.
 pub(crate) fn command_line(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
-    executable(workspace.cargo().arg("build"), "strongroom-cli", profile)
+    executable(workspace.cargo().arg("build"), "strongroom-cli", profile.name())
 }
 
 /// Makes the target's standard library available.
@@ -126,8 +151,8 @@ fn path_with(first: PathBuf) -> Result<std::ffi::OsString> {
 }
 
 /// Runs a `cargo build` and returns the path of the package's one executable.
-fn executable(build: &mut Command, package: &str, profile: Profile) -> Result<PathBuf> {
-    build.args(["--profile", profile.name(), "--package", package]);
+fn executable(build: &mut Command, package: &str, profile: &str) -> Result<PathBuf> {
+    build.args(["--profile", profile, "--package", package]);
     let messages = command::output(build.arg("--message-format=json-render-diagnostics"))?;
     match built_executables(&messages).as_slice() {
         [path] => Ok(path.clone()),

@@ -1,9 +1,10 @@
-//! Packs the layer as Lambda wants it: a zip with `extensions/strongroom`, executable.
+//! Packs the layer as Lambda wants it: a zip with `extensions/strongroom` and `strongroom/exec`, executable.
 //!
-//! The same binary gives the same archive, byte for byte: no time of the day is in it.
+//! The same binaries give the same archive, byte for byte: no time of the day is in it.
 
 use std::fs::{self, File};
 use std::io::{Cursor, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -13,15 +14,17 @@ use zip::{DateTime, ZipWriter};
 use crate::build::{self, Arch, Profile};
 use crate::workspace::Workspace;
 
-/// Lambda runs every file of the layer's `extensions/`, under this name.
+/// Lambda runs every file of the layer's `extensions/`, under this name; so nothing else may lie there.
 const EXTENSION: &str = "extensions/strongroom";
+/// What `AWS_LAMBDA_EXEC_WRAPPER` names, below `/opt`.
+const EXEC_WRAPPER: &str = "strongroom/exec";
 
-/// Builds the release extension and writes `target/layer/strongroom-ARCH.zip`.
+/// Builds the release binaries and writes `target/layer/strongroom-ARCH.zip`.
 pub(crate) fn run(workspace: &Workspace, arch: Arch) -> Result<()> {
     let extension = build::extension(workspace, Profile::Release, arch)?;
-    let binary = fs::read(&extension.path)
-        .with_context(|| format!("cannot read {}", extension.path.display()))?;
-    let archive = pack(&binary)?;
+    let exec_wrapper = build::exec_wrapper(workspace, Profile::Release, arch)?;
+    let files = [(EXTENSION, read(&extension.path)?), (EXEC_WRAPPER, read(&exec_wrapper.path)?)];
+    let archive = pack(&files)?;
 
     let folder = workspace.root().join("target/layer");
     fs::create_dir_all(&folder).context("cannot make target/layer")?;
@@ -34,19 +37,28 @@ pub(crate) fn run(workspace: &Workspace, arch: Arch) -> Result<()> {
         Sha256::digest(&archive).iter().map(|byte| format!("{byte:02x}")).collect();
     println!("{}", path.display());
     println!("target: {}", extension.target.as_deref().unwrap_or("the host's own, not static"));
-    println!("binary: {} bytes, zip: {} bytes", binary.len(), archive.len());
+    for (name, content) in &files {
+        println!("{name}: {} bytes", content.len());
+    }
+    println!("zip: {} bytes", archive.len());
     println!("sha256: {digest}");
     Ok(())
 }
 
-/// The layer's archive around the extension.
-fn pack(extension: &[u8]) -> Result<Vec<u8>> {
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+/// The layer's archive with these executables, in their order.
+fn pack(files: &[(&str, Vec<u8>)]) -> Result<Vec<u8>> {
     let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default()
         .last_modified_time(DateTime::default())
         .unix_permissions(0o755);
-    archive.start_file(EXTENSION, options)?;
-    archive.write_all(extension)?;
+    for (name, content) in files {
+        archive.start_file(*name, options)?;
+        archive.write_all(content)?;
+    }
     Ok(archive.finish()?.into_inner())
 }
 
@@ -57,16 +69,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_layer_holds_one_executable_and_is_reproducible() {
-        let archive = pack(b"an ELF file").unwrap();
-        assert_eq!(archive, pack(b"an ELF file").unwrap());
+    fn the_layer_holds_two_executables_and_is_reproducible() {
+        let files =
+            [(EXTENSION, b"an ELF file".to_vec()), (EXEC_WRAPPER, b"another ELF file".to_vec())];
+        let archive = pack(&files).unwrap();
+        assert_eq!(archive, pack(&files).unwrap());
 
         let mut reader = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
-        assert_eq!(reader.len(), 1);
-        let mut file = reader.by_name("extensions/strongroom").unwrap();
-        assert_eq!(file.unix_mode(), Some(0o100_755));
-        let mut content = String::new();
-        file.read_to_string(&mut content).unwrap();
-        assert_eq!(content, "an ELF file");
+        assert_eq!(reader.len(), 2);
+        let mut check = |name: &str, expect: &str| {
+            let mut file = reader.by_name(name).unwrap();
+            assert_eq!(file.unix_mode(), Some(0o100_755), "{name}");
+            let mut content = String::new();
+            file.read_to_string(&mut content).unwrap();
+            assert_eq!(content, expect, "{name}");
+        };
+        check("extensions/strongroom", "an ELF file");
+        check("strongroom/exec", "another ELF file");
     }
 }

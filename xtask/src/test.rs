@@ -1,4 +1,4 @@
-//! The test command: installs the real parts, builds the extension, runs every test, says what took part.
+//! The test command: installs the real parts, builds what the layer holds, runs every test, says what took part.
 //!
 //! Tests learn of the parts through variables (`STRONGROOM_VAULT` and so on) and report back by
 //! appending lines to the files that `STRONGROOM_TOOK_PART` and `STRONGROOM_SKIPPED` name,
@@ -34,9 +34,11 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, filter: &[String]) -> Resu
 fn run_all(workspace: &Workspace, quick: bool, filter: &[String]) -> Result<(Report, Result<()>)> {
     let mut report = Report::default();
     let extension = build::extension(workspace, Profile::Lab, Arch::host())?;
+    let exec_wrapper = build::exec_wrapper(workspace, Profile::Lab, Arch::host())?;
     let mut tests = workspace.cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     tests.env("STRONGROOM_EXTENSION", &extension.path);
+    tests.env("STRONGROOM_EXEC", &exec_wrapper.path);
     for bed in Bed::TESTED {
         // A part that an outer shell names is not a part of this run.
         tests.env_remove(bed.variable());

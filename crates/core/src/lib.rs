@@ -14,3 +14,4 @@ pub mod masking;
 pub mod reference;
 pub mod settings;
 pub mod timestamp;
+pub mod wrapper;

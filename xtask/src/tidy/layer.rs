@@ -8,8 +8,11 @@ use super::{Findings, Lists, list};
 use crate::command;
 use crate::workspace::Workspace;
 
-/// The crates of the layer, with their versions.
-const LIST: &str = "xtask/layer-dependencies.txt";
+/// The packages of the layer's executables, and the lists of what is linked into each, with versions.
+const LISTS: [(&str, &str); 2] = [
+    ("strongroom-extension", "xtask/layer-dependencies.txt"),
+    ("strongroom-exec", "xtask/wrapper-dependencies.txt"),
+];
 
 /// Too large or too slow to start for the layer, or a second way to do one thing.
 /// A dash at the end stands for a whole family.
@@ -24,16 +27,19 @@ const FORBIDDEN: [&str; 8] = [
     "tracing-subscriber",
 ];
 
-/// Compares the layer's dependencies with [`LIST`] and [`FORBIDDEN`].
+/// Compares the layer's dependencies with [`LISTS`] and [`FORBIDDEN`].
 pub(super) fn check(workspace: &Workspace, lists: Lists) -> Result<Findings> {
-    let mut tree = workspace.cargo();
-    tree.args(["tree", "--package", "strongroom-extension", "--prefix", "none"]);
-    // Procedural macros run at build time and are not in the binary.
-    tree.args(["--edges", "normal,no-proc-macro", "--target", "x86_64-unknown-linux-musl"]);
-    let linked = linked(&command::output(&mut tree)?);
-    let mut findings = forbidden(&linked);
-    findings.extend(twice(&linked));
-    findings.extend(list::check(workspace, LIST, &linked, lists)?);
+    let mut findings = Findings::new();
+    for (package, list) in LISTS {
+        let mut tree = workspace.cargo();
+        tree.args(["tree", "--package", package, "--prefix", "none"]);
+        // Procedural macros run at build time and are not in the binary.
+        tree.args(["--edges", "normal,no-proc-macro", "--target", "x86_64-unknown-linux-musl"]);
+        let linked = linked(&command::output(&mut tree)?);
+        findings.extend(forbidden(&linked));
+        findings.extend(twice(&linked));
+        findings.extend(list::check(workspace, list, &linked, lists)?);
+    }
     Ok(findings)
 }
 
