@@ -2,9 +2,10 @@
 //! Everything it holds is gone when it stops. It knows nothing of Lambda, prints nothing,
 //! listens on loopback only and calls nothing outside it.
 //!
-//! What it is not: a Vault. There are no leases of dynamic secrets, no response wrapping, no
-//! identity or cubbyhole engine, no tuning of mounts, no PATCH, no audit devices; a namespace
-//! header is ignored, as by Vault's community edition. Whatever else it does not do, it refuses.
+//! What it is not: a Vault. The users that its database engine leases exist in no database.
+//! There is no response wrapping, no identity or cubbyhole engine, no tuning of mounts, no PATCH,
+//! no audit devices; a namespace header is ignored, as by Vault's community edition. Whatever
+//! else it does not do, it refuses.
 
 mod aws;
 mod clock;
@@ -125,7 +126,7 @@ impl DevVault {
         &self.aws
     }
 
-    /// Moves the time by which tokens and versions expire; that of [`DevVault::aws`] is its own.
+    /// Moves the time by which tokens, leases and versions expire; that of [`DevVault::aws`] is its own.
     pub fn clock(&self) -> &Clock {
         &self.vault.clock
     }
@@ -138,6 +139,11 @@ impl DevVault {
     /// The accessors of the service tokens that are alive, that of root among them.
     pub fn token_accessors(&self) -> Vec<String> {
         self.vault.accessors()
+    }
+
+    /// The identifiers of the leases that are alive, such as `database/creds/app/Xyz…`.
+    pub fn leases(&self) -> Vec<String> {
+        self.vault.leases()
     }
 
     /// Seals it: until [`DevVault::unseal`], 503 for everything but `sys/health` and `sys/seal-status`.

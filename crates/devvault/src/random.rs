@@ -29,6 +29,7 @@ fn letters(count: usize, alphabet: &[u8]) -> String {
 }
 
 const ALPHANUMERIC: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+const PASSWORD: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-";
 /// AWS identifiers use the base32 alphabet after their four-letter prefix.
 const BASE32: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
@@ -37,7 +38,28 @@ pub(crate) fn uuid() -> String {
 }
 
 pub(crate) fn accessor() -> String {
-    letters(24, ALPHANUMERIC)
+    alphanumeric(24)
+}
+
+pub(crate) fn alphanumeric(count: usize) -> String {
+    letters(count, ALPHANUMERIC)
+}
+
+/// As Vault makes one for a database: 20 characters, at least one of each kind.
+/// <https://developer.hashicorp.com/vault/docs/concepts/password-policies#default-password-policy>
+pub(crate) fn password() -> String {
+    let kinds: [fn(char) -> bool; 4] = [
+        |c| c.is_ascii_lowercase(),
+        |c| c.is_ascii_uppercase(),
+        |c| c.is_ascii_digit(),
+        |c| c == '-',
+    ];
+    loop {
+        let password = letters(20, PASSWORD);
+        if kinds.iter().all(|kind| password.contains(*kind)) {
+            return password;
+        }
+    }
 }
 
 pub(crate) fn short_id() -> String {

@@ -27,7 +27,10 @@ pub(super) struct Secret {
     pub(super) auth: Option<Value>,
     pub(super) data: Option<Value>,
     pub(super) lease_duration: i64,
+    /// Empty where nothing is leased.
+    pub(super) lease_id: String,
     pub(super) mount_type: &'static str,
+    pub(super) renewable: bool,
     /// `sys/mounts` and other old endpoints repeat their data beside the envelope's fields.
     pub(super) repeat_data: bool,
     pub(super) status: StatusCode,
@@ -123,10 +126,15 @@ pub(super) fn listed(errors: &[&str]) -> String {
     format!("{count}{lines}\n\n")
 }
 
+/// The warning of parameters that are not the endpoint's.
+pub(super) fn ignored(names: &[&str]) -> String {
+    format!("Endpoint ignored these unrecognized parameters: [{}]", names.join(" "))
+}
+
 #[derive(Serialize)]
 struct Envelope {
     request_id: String,
-    lease_id: &'static str,
+    lease_id: String,
     renewable: bool,
     lease_duration: i64,
     data: Option<Value>,
@@ -154,8 +162,8 @@ fn envelope(secret: Secret, release: Release) -> Response<Bytes> {
     };
     let envelope = Envelope {
         request_id: random::uuid(),
-        lease_id: "",
-        renewable: false,
+        lease_id: secret.lease_id,
+        renewable: secret.renewable,
         lease_duration: secret.lease_duration,
         data: secret.data,
         wrap_info: None,

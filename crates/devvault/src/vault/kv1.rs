@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::answer::{Answer, Outcome, Refusal, Secret};
-use super::request::{ApiRequest, Operation};
+use super::answer::{Answer, Outcome, Refusal, Secret, ignored};
+use super::request::{ApiRequest, Operation, Params};
 use super::{DEFAULT_TTL, duration};
 
 #[derive(Default)]
@@ -19,8 +19,9 @@ impl Kv1 {
 
     pub(super) fn answer(&mut self, path: &str, request: &ApiRequest) -> Outcome {
         match request.operation {
-            Operation::Read => self.read(path),
+            Operation::Read => self.read(path, &request.params),
             Operation::List => Answer::keys("kv", list(self.0.keys(), path)),
+            Operation::Write if path.is_empty() => Err(Refusal::invalid("missing path")),
             Operation::Write if request.params.fields().is_empty() => {
                 Err(Refusal::invalid("missing data fields"))
             }
@@ -36,10 +37,11 @@ impl Kv1 {
         }
     }
 
-    fn read(&self, path: &str) -> Outcome {
+    fn read(&self, path: &str, params: &Params) -> Outcome {
         let fields = self.0.get(path).ok_or_else(Refusal::not_found)?;
         // A field of this name sets the lease that readers are told.
         let ttl = fields.get("ttl").or_else(|| fields.get("lease"));
+        let unknown: Vec<&str> = params.fields().keys().map(String::as_str).collect();
         Ok(Answer::Secret(Box::new(Secret {
             data: Some(Value::Object(fields.clone())),
             lease_duration: ttl
@@ -47,6 +49,8 @@ impl Kv1 {
                 .filter(|ttl| *ttl > 0)
                 .unwrap_or(DEFAULT_TTL),
             mount_type: "kv",
+            // It has no versions to choose from, and says so here alone.
+            warnings: if unknown.is_empty() { Vec::new() } else { vec![ignored(&unknown)] },
             ..Secret::default()
         })))
     }

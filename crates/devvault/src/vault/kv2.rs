@@ -118,9 +118,12 @@ impl Kv2 {
 
     fn read(&self, name: &str, params: &Params, now: Timestamp) -> Outcome {
         let secret = self.secrets.get(name).ok_or_else(Refusal::not_found)?;
-        let wanted = match params.integer("version")?.unwrap_or(0) {
-            0 => secret.current(),
-            wanted => u64::try_from(wanted).unwrap_or(0),
+        // No number, 0 and less than 0 are the current version.
+        let given = params.text("version")?.is_some_and(|text| !text.is_empty());
+        let pinned = if given { params.integer("version")?.unwrap_or(0) } else { 0 };
+        let wanted = match u64::try_from(pinned) {
+            Ok(0) | Err(_) => secret.current(),
+            Ok(wanted) => wanted,
         };
         let version = secret.versions.get(&wanted).ok_or_else(Refusal::not_found)?;
         let gone = version.is_gone(now);

@@ -3,15 +3,19 @@
 mod acl;
 mod answer;
 mod aws_auth;
+mod database;
 mod duration;
 mod kv1;
 mod kv2;
+mod leases;
 mod mounts;
 mod policy;
 mod request;
+mod ssh;
 mod sys;
 mod token_api;
 mod tokens;
+mod ttl;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +29,7 @@ use self::answer::{Answer, Outcome, Refusal, render};
 use self::aws_auth::AwsAuth;
 use self::aws_auth::login::Login;
 use self::aws_auth::role::Role;
+use self::leases::{Given, Leases};
 use self::mounts::{Auth, Engine, Mounts};
 use self::policy::Policies;
 use self::request::{ApiRequest, Operation};
@@ -69,6 +74,7 @@ impl std::fmt::Debug for Vault {
 
 struct State {
     auths: Mounts<Auth>,
+    leases: Leases,
     mounts: Mounts<Engine>,
     policies: Policies,
     requests: Vec<Recorded>,
@@ -85,6 +91,7 @@ impl Vault {
             tokens.find(&root, clock.now()).map(|t| t.accessor.clone()).unwrap_or_default();
         let state = State {
             auths: Mounts::with("token/", Auth::Token),
+            leases: Leases::default(),
             mounts: Mounts::with("sys/", Engine::System),
             policies: Policies::new(),
             requests: Vec::new(),
@@ -108,6 +115,11 @@ impl Vault {
 
     pub(crate) fn accessors(&self) -> Vec<String> {
         self.state().tokens.accessors(self.clock.now())
+    }
+
+    pub(crate) fn leases(&self) -> Vec<String> {
+        let state = self.state();
+        state.leases.alive(&state.tokens, self.clock.now())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -152,6 +164,11 @@ impl Vault {
         if self.state().sealed {
             return Err(Refusal::new(http::StatusCode::SERVICE_UNAVAILABLE, "Vault is sealed"));
         }
+        if request.path.ends_with('/')
+            && matches!(request.operation, Operation::Patch | Operation::Write)
+        {
+            return Err(Refusal::invalid("cannot write to a path ending in '/'"));
+        }
         if let Some(mount) = self.login_mount(request) {
             return self.login(&mount, request).await;
         }
@@ -164,6 +181,12 @@ impl Vault {
         };
         if authorized.spent == Spent::Last {
             self.state().tokens.revoke(id);
+            // What was leased to the token has ended with it.
+            if matches!(&outcome, Ok(Answer::Secret(secret)) if !secret.lease_id.is_empty()) {
+                return Err(Refusal::invalid(
+                    "Secret cannot be returned; token had one use left, so leased credentials were immediately revoked.",
+                ));
+            }
         }
         outcome
     }
@@ -290,8 +313,10 @@ impl State {
         }
         match self.mounts.route(path) {
             Some((mount, below)) => match &mount.engine {
+                Engine::Database(engine) => engine.exists(below),
                 Engine::Kv1(engine) => engine.exists(below),
                 Engine::Kv2(engine) => engine.exists(below),
+                Engine::Ssh(engine) => engine.exists(below),
                 Engine::System => true,
             },
             None => true,
@@ -308,7 +333,7 @@ impl State {
     ) -> Option<Outcome> {
         let path = request.path.as_str();
         if let Some(below) = path.strip_prefix("sys/") {
-            return Some(sys::answer(self, below, request, policies));
+            return Some(sys::answer(self, below, request, policies, now));
         }
         if let Some(below) = path.strip_prefix("auth/token/") {
             return Some(token_api::answer(
@@ -334,11 +359,17 @@ impl State {
                 format!("no handler for route {path:?}. route entry not found."),
             )));
         };
-        Some(match &mut mount.engine {
-            Engine::Kv1(engine) => engine.answer(below, request),
-            Engine::Kv2(engine) => engine.answer(below, request, now),
+        let given = match &mut mount.engine {
+            Engine::Database(engine) => {
+                let display_name = self.tokens.find(caller, now).map(|t| &*t.grant.display_name);
+                engine.answer(below, request, display_name.unwrap_or_default(), now)
+            }
+            Engine::Kv1(engine) => engine.answer(below, request).map(Given::from),
+            Engine::Kv2(engine) => engine.answer(below, request, now).map(Given::from),
+            Engine::Ssh(engine) => engine.answer(below, request),
             Engine::System => Err(Refusal::unsupported_path()),
-        })
+        };
+        Some(given.map(|given| self.leases.grant(given, path, caller, &self.tokens, now)))
     }
 }
 
@@ -348,8 +379,13 @@ fn needs_sudo(path: &str, operation: Operation) -> bool {
     match path {
         "sys/seal" | "auth/token/accessors/" | "auth/token/create-orphan" => true,
         path => {
-            path.starts_with("sys/auth/")
-                && matches!(operation, Operation::Delete | Operation::Write)
+            let is_of_leases =
+                ["sys/leases/lookup/", "sys/leases/revoke-prefix/", "sys/revoke-prefix/"]
+                    .iter()
+                    .any(|guarded| path.starts_with(guarded));
+            let changes_auth = path.starts_with("sys/auth/")
+                && matches!(operation, Operation::Delete | Operation::Write);
+            is_of_leases || changes_auth
         }
     }
 }

@@ -6,9 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::answer::Refusal;
 use super::aws_auth::AwsAuth;
+use super::database::Database;
 use super::kv1::Kv1;
 use super::kv2::Kv2;
 use super::request::Params;
+use super::ssh::Ssh;
 use crate::random;
 
 pub(super) struct Mount<E> {
@@ -19,8 +21,10 @@ pub(super) struct Mount<E> {
 }
 
 pub(super) enum Engine {
+    Database(Database),
     Kv1(Kv1),
     Kv2(Kv2),
+    Ssh(Ssh),
     System,
 }
 
@@ -52,6 +56,8 @@ impl Kind for Engine {
         match (params.text("type")?.as_deref(), version.as_deref()) {
             (Some("kv"), Some("2")) | (Some("kv-v2"), _) => Ok(Self::Kv2(Kv2::default())),
             (Some("kv" | "kv-v1"), None | Some("" | "1")) => Ok(Self::Kv1(Kv1::default())),
+            (Some("database"), _) => Ok(Self::Database(Database::default())),
+            (Some("ssh"), _) => Ok(Self::Ssh(Ssh::default())),
             (Some("kv"), Some(_)) => Err(Refusal::invalid("unsupported key-value version")),
             (given, _) => Err(unknown_type(given)),
         }
@@ -59,14 +65,16 @@ impl Kind for Engine {
 
     fn name(&self) -> &'static str {
         match self {
+            Self::Database(_) => "database",
             Self::Kv1(_) | Self::Kv2(_) => "kv",
+            Self::Ssh(_) => "ssh",
             Self::System => "system",
         }
     }
 
     fn options(&self) -> Value {
         match self {
-            Self::Kv1(_) => json!({}),
+            Self::Database(_) | Self::Kv1(_) | Self::Ssh(_) => json!({}),
             Self::Kv2(_) => json!({ "version": "2" }),
             Self::System => Value::Null,
         }
@@ -151,10 +159,12 @@ impl<E: Kind> Mounts<E> {
         Ok(())
     }
 
-    /// The mount that a path lies in, and the rest of the path below it.
+    /// The mount that a path lies in or names, and the rest of the path below it.
     pub(super) fn route<'p>(&mut self, path: &'p str) -> Option<(&mut Mount<E>, &'p str)> {
-        let (at, mount) = self.0.iter_mut().rev().find(|(at, _)| path.starts_with(at.as_str()))?;
-        Some((mount, &path[at.len()..]))
+        let is_named = |at: &str| at.strip_suffix('/') == Some(path);
+        let mut mounts = self.0.iter_mut().rev();
+        let (at, mount) = mounts.find(|(at, _)| path.starts_with(at.as_str()) || is_named(at))?;
+        Some((mount, path.get(at.len()..).unwrap_or_default()))
     }
 
     /// The mount that a path names or lies in, slash or none.

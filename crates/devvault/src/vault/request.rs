@@ -155,7 +155,13 @@ impl Params {
 
     pub(super) fn seconds(&self, name: &str) -> Result<Option<i64>, Refusal> {
         let Some(value) = self.value(name) else { return Ok(None) };
-        duration::seconds(value).map(Some).ok_or_else(|| unusable(name, "a duration"))
+        match duration::seconds(value) {
+            None => Err(unusable(name, "a duration")),
+            Some(seconds @ ..0) => Err(Refusal::invalid(format!(
+                "error converting input {value} for field {name:?}: cannot provide negative value '{seconds}'"
+            ))),
+            Some(seconds) => Ok(Some(seconds)),
+        }
     }
 
     /// A list, or one string with commas.

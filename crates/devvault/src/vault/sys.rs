@@ -1,4 +1,4 @@
-//! `sys/*`: mounts, auth methods, policies, capabilities, health and seal.
+//! `sys/*`: mounts, auth methods, policies, capabilities, leases, health and seal.
 //! <https://developer.hashicorp.com/vault/api-docs/system>
 
 use http::StatusCode;
@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::acl::Acl;
 use super::answer::{Answer, Outcome, Refusal};
+use super::leases;
 use super::mounts::{Kind, Mounts, object};
 use super::policy::Era;
 use super::request::{ApiRequest, Operation, Params};
@@ -18,9 +19,15 @@ pub(super) fn answer(
     path: &str,
     request: &ApiRequest,
     policies: &[String],
+    now: Timestamp,
 ) -> Outcome {
     let (area, rest) = path.split_once('/').unwrap_or((path, ""));
     match (area, request.operation) {
+        ("mounts", Operation::Delete) => {
+            let outcome = mounts(&mut state.mounts, rest, Operation::Delete, &request.params)?;
+            state.leases.revoke_below(&format!("{}/", rest.trim_matches('/')));
+            Ok(outcome)
+        }
         ("mounts", operation) => mounts(&mut state.mounts, rest, operation, &request.params),
         ("auth", Operation::Delete) => {
             state.tokens.revoke_all_of(&format!("auth/{}/", rest.trim_matches('/')));
@@ -39,6 +46,8 @@ pub(super) fn answer(
             Some(below) => visible_mounts(state, below, policies),
             None => Err(Refusal::unsupported_path()),
         },
+        ("leases", _) => leases::answer(state, rest, request, now),
+        ("renew" | "revoke" | "revoke-prefix", _) => leases::answer(state, path, request, now),
         ("capabilities-self", Operation::Write) => capabilities(state, &request.params, policies),
         ("seal", Operation::Write) => {
             state.sealed = true;

@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::answer::Refusal;
-use super::{DEFAULT_TTL, duration, timestamp};
+use super::ttl::{self, PastMaximum};
+use super::{DEFAULT_TTL, timestamp};
 use crate::random;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -75,9 +76,9 @@ impl Tokens {
 
     /// Issues a token and returns its `auth` section with any warnings.
     pub(super) fn issue(&mut self, grant: Grant, now: Timestamp) -> (Value, Vec<String>) {
-        let (asked, limit) = (grant.initial_ttl(), grant.limit());
-        let ttl = asked.min(limit);
-        let warnings = capped(asked, limit);
+        let (asked, most) = (grant.initial_ttl(), grant.most());
+        // A new one has all of its life before it.
+        let (ttl, warnings) = ttl::granted(asked, most, now, now).unwrap_or_default();
         let token = Token::new(grant, ttl, now);
         let auth = token.auth(ttl);
         self.insert(token);
@@ -94,16 +95,22 @@ impl Tokens {
     }
 
     pub(super) fn find(&self, id: &SecretString, now: Timestamp) -> Option<&Token> {
-        self.alive.get(id.expose_secret()).filter(|token| token.is_alive(now))
+        self.alive.get(id.expose_secret()).filter(|token| self.lives(token, now))
+    }
+
+    /// Whether a token has not expired, and neither has any that it came from.
+    fn lives(&self, token: &Token, now: Timestamp) -> bool {
+        let parent = token.grant.parent.as_ref();
+        token.is_alive(now) && parent.is_none_or(|parent| self.find(parent, now).is_some())
     }
 
     pub(super) fn by_accessor(&self, accessor: &str, now: Timestamp) -> Option<&Token> {
         let mut alive = self.alive.values();
-        alive.find(|t| !accessor.is_empty() && t.accessor == accessor && t.is_alive(now))
+        alive.find(|t| !accessor.is_empty() && t.accessor == accessor && self.lives(t, now))
     }
 
     pub(super) fn accessors(&self, now: Timestamp) -> Vec<String> {
-        let alive = self.alive.values().filter(|token| token.is_alive(now));
+        let alive = self.alive.values().filter(|token| self.lives(token, now));
         let mut accessors: Vec<String> =
             alive.map(|token| token.accessor.clone()).filter(|own| !own.is_empty()).collect();
         accessors.sort();
@@ -147,17 +154,11 @@ impl Tokens {
             (0, increment) => increment,
             (period, _) => period,
         };
-        let age = now.duration_since(token.issued).as_secs_f64();
-        #[expect(clippy::cast_precision_loss, reason = "seconds of a lease fit a float exactly")]
-        #[expect(clippy::cast_possible_truncation, reason = "whole seconds are what is wanted")]
-        let limit = (token.grant.limit() as f64 - age).floor() as i64;
-        let ttl = asked.min(limit);
-        if ttl <= 0 {
-            return Err(Refusal::invalid("past the max TTL, cannot renew"));
-        }
-        token.expires = Some(after(now, ttl));
+        let granted = ttl::granted(asked, token.grant.most(), token.issued, now);
+        let (ttl, warnings) = granted.map_err(|_| Refusal::invalid(PastMaximum::MESSAGE))?;
+        token.expires = Some(ttl::after(now, ttl));
         token.last_renewal = Some(now);
-        Ok((token.auth(ttl), capped(asked, limit)))
+        Ok((token.auth(ttl), warnings))
     }
 
     /// Ends a token and everything that was issued with it.
@@ -212,7 +213,7 @@ impl Grant {
     }
 
     /// The longest life in seconds.
-    fn limit(&self) -> i64 {
+    fn most(&self) -> i64 {
         let own = [self.max_ttl, self.explicit_max_ttl].into_iter().filter(|limit| *limit > 0);
         let system = if self.period > 0 { i64::MAX } else { DEFAULT_TTL };
         own.min().unwrap_or(system).min(system)
@@ -229,7 +230,7 @@ impl Token {
         Self {
             accessor,
             creation_ttl: ttl,
-            expires: Some(after(now, ttl)),
+            expires: Some(ttl::after(now, ttl)),
             id,
             issued: now,
             last_renewal: None,
@@ -238,7 +239,7 @@ impl Token {
         }
     }
 
-    pub(super) fn is_alive(&self, now: Timestamp) -> bool {
+    fn is_alive(&self, now: Timestamp) -> bool {
         self.expires.is_none_or(|expires| now < expires)
     }
 
@@ -316,19 +317,4 @@ impl Token {
 pub(super) enum IdShown {
     Hidden,
     Plain,
-}
-
-fn after(now: Timestamp, seconds: i64) -> Timestamp {
-    now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
-}
-
-fn capped(asked: i64, limit: i64) -> Vec<String> {
-    if asked <= limit {
-        return Vec::new();
-    }
-    vec![format!(
-        "TTL of {:?} exceeded the effective max_ttl of {:?}; TTL value is capped accordingly",
-        duration::text(asked),
-        duration::text(limit)
-    )]
 }

@@ -13,6 +13,7 @@ use secrecy::ExposeSecret;
 use strongroom_devvault::{AwsConfig, Config, DevAws, DevVault};
 
 use crate::client::{self, element};
+use crate::postgres::Postgres;
 
 pub(crate) const ROOT: &str = "root-of-the-contract";
 pub(crate) const ACCOUNT: &str = "123456789012";
@@ -145,7 +146,7 @@ fn encoded(text: &str) -> String {
 /// A Vault to ask.
 pub(crate) enum Vault {
     Dev(DevVault),
-    Real { address: SocketAddr, _process: Process },
+    Real { address: SocketAddr, database: Result<Postgres, &'static str>, _process: Process },
 }
 
 impl Vault {
@@ -153,8 +154,8 @@ impl Vault {
         Self::Dev(DevVault::start(Config::new(ROOT.into())).await.unwrap())
     }
 
-    /// The test bed's harness around HashiCorp's Vault.
-    pub(crate) fn real(program: &str) -> Self {
+    /// The test bed's harness around HashiCorp's Vault, with a database or why there is none.
+    pub(crate) fn real(program: &str, database: Result<Postgres, &'static str>) -> Self {
         let address = free_address();
         let mut child = Command::new(program)
             .args(["-addr", &address.to_string(), "-root", ROOT, "-log-level", "off"])
@@ -170,13 +171,22 @@ impl Vault {
             assert_ne!(stdout.read_line(&mut line).unwrap(), 0, "the real Vault has ended");
         }
         std::thread::spawn(move || stdout.read_to_end(&mut Vec::new()));
-        Self::Real { address, _process: process }
+        Self::Real { address, database, _process: process }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
         match self {
             Self::Dev(vault) => vault.address(),
             Self::Real { address, .. } => *address,
+        }
+    }
+
+    /// What it connects to for its users, or why it cannot.
+    pub(crate) fn database(&self) -> Result<String, &'static str> {
+        match self {
+            Self::Dev(_) => Err("devvault connects to no database"),
+            Self::Real { database: Ok(postgres), .. } => Ok(postgres.connection_url()),
+            Self::Real { database: Err(reason), .. } => Err(reason),
         }
     }
 
@@ -191,7 +201,7 @@ impl Vault {
 }
 
 /// A child that ends with the test.
-pub(crate) struct Process(Child);
+pub(crate) struct Process(pub(crate) Child);
 
 impl Drop for Process {
     fn drop(&mut self) {

@@ -1,7 +1,7 @@
 //! Reads the `.rows` files and holds each row against a Vault and an AWS.
 //!
-//! A row is a name and lines of `<who> <METHOD> <path> [body] => <status> [pattern] [as <name>]`.
-//! `@` is a word of the row's own. In a pattern an object names the fields that must be there,
+//! A row is a name and lines of `<who> <METHOD> <path> [body] => <status> [pattern] [as <name>]`;
+//! what was saved under a name is a token, or a lease. `@` is a word of the row's own. In a pattern an object names the fields that must be there,
 //! a string that begins with `~` is contained in the one given, and `"absent"` wants no such field.
 //! `LOGIN <mount> <recipe>` is a login made by `login.rs`; `wait` lets seconds pass.
 
@@ -17,22 +17,31 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::bed::{ACCOUNT, Aws, ROOT, Vault};
+use crate::postgres::Postgres;
 use crate::{client, login};
 
 /// What holds for any Vault with any AWS behind it.
-const COMMON: [&str; 5] = [
+const COMMON: [&str; 6] = [
     include_str!("contract/kv.rows"),
     include_str!("contract/sys.rows"),
     include_str!("contract/policy.rows"),
     include_str!("contract/token.rows"),
     include_str!("contract/aws.rows"),
+    include_str!("contract/ssh.rows"),
 ];
+/// What holds where there is a database too; devvault needs none.
+const LEASES: &str = include_str!("contract/leases.rows");
 /// What only an AWS does that checks dates and regions, and answers errors as STS does.
 const STRICT_AWS: &str = include_str!("contract/sts.rows");
 
 /// What `@configured` stands for.
 const CONFIGURED: &str = r#"root POST sys/auth/@ {"type":"aws"} => 204
 root POST auth/@/config/client {"access_key":"$vault.id","secret_key":"$vault.secret","sts_endpoint":"$aws","iam_endpoint":"$aws","sts_region":"us-east-1","iam_server_id_header_value":"vault.example"} => 204"#;
+/// What `@database` stands for.
+const DATABASE: &str = r#"root POST @/db/config/app {"plugin_name":"postgresql-database-plugin","connection_url":"$database","allowed_roles":["*"]} => 204"#;
+/// What `$create` stands for, in JSON.
+const CREATE: &str =
+    r#"CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';"#;
 
 struct Row {
     lines: Vec<String>,
@@ -48,7 +57,11 @@ fn rows(files: &[&str]) -> Vec<Row> {
             rows.push(Row { lines: Vec::new(), name: name.to_owned(), word });
         } else if !line.is_empty() {
             let row = rows.last_mut().unwrap();
-            let lines = if line == "@configured" { CONFIGURED } else { line };
+            let lines = match line {
+                "@configured" => CONFIGURED,
+                "@database" => DATABASE,
+                line => line,
+            };
             row.lines.extend(lines.lines().map(|line| line.replace('@', &row.word)));
         }
     }
@@ -80,15 +93,15 @@ async fn check(files: &[&str], vault: Option<Arc<Vault>>, aws: Arc<Aws>) {
 }
 
 async fn run(row: &Row, vault: &Vault, aws: &Aws) -> Result<(), String> {
-    let mut tokens: HashMap<String, Value> = HashMap::new();
+    let mut saved: HashMap<String, Value> = HashMap::new();
     for line in &row.lines {
         if let Some(seconds) = line.strip_prefix("wait ") {
             vault.wait(seconds.parse().unwrap()).await;
             continue;
         }
-        let line = filled(line, &tokens, aws);
+        let line = filled(line, &saved, vault, aws);
         let step = Step::parse(&line);
-        let (status, body) = step.send(vault, aws, &tokens).await;
+        let (status, body) = step.send(vault, aws, &saved).await;
         let held = match &step.pattern {
             _ if status != step.status => Err(format!("status {status}")),
             None => Ok(()),
@@ -98,13 +111,14 @@ async fn run(row: &Row, vault: &Vault, aws: &Aws) -> Result<(), String> {
             format!("# {}\n{line}\n  {error}\n  answer: {status} {body}", row.name)
         })?;
         if let Some(name) = &step.saved_as {
-            tokens.insert(name.clone(), body["auth"].clone());
+            let auth = body["auth"].clone();
+            saved.insert(name.clone(), if auth.is_null() { body } else { auth });
         }
     }
     Ok(())
 }
 
-fn filled(line: &str, tokens: &HashMap<String, Value>, aws: &Aws) -> String {
+fn filled(line: &str, saved: &HashMap<String, Value>, vault: &Vault, aws: &Aws) -> String {
     let role = format!("arn:aws:iam::{ACCOUNT}:role/lambda-role");
     let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/lambda-role/my-function");
     let mut line = line
@@ -113,16 +127,20 @@ fn filled(line: &str, tokens: &HashMap<String, Value>, aws: &Aws) -> String {
         .replace("$other", &format!("arn:aws:iam::{ACCOUNT}:role/other-role"))
         .replace("$session", &session)
         .replace("$user", &format!("arn:aws:iam::{ACCOUNT}:user/vault"))
-        .replace("$aws", &aws.url());
+        .replace("$aws", &aws.url())
+        .replace("$create", CREATE)
+        // Nobody calls it where it is not there.
+        .replace("$database", &vault.database().unwrap_or_else(|_| "host=/nowhere".to_owned()))
+        .replace("$at", "@");
     for user in ["vault", "poor"] {
         let key: Credentials = aws.credentials(user);
         line = line
             .replace(&format!("${user}.id"), key.access_key_id())
             .replace(&format!("${user}.secret"), key.secret_access_key());
     }
-    for (name, auth) in tokens {
-        for field in ["accessor", "client_token"] {
-            let value = auth[field].as_str().unwrap_or_default();
+    for (name, part) in saved {
+        for field in ["accessor", "client_token", "lease_id"] {
+            let value = part[field].as_str().unwrap_or_default();
             line = line.replace(&format!("${name}.{field}"), value);
         }
     }
@@ -159,12 +177,7 @@ impl Step {
         Self { body, method, path, pattern, saved_as, status: status.parse().unwrap(), who }
     }
 
-    async fn send(
-        &self,
-        vault: &Vault,
-        aws: &Aws,
-        tokens: &HashMap<String, Value>,
-    ) -> (u16, Value) {
+    async fn send(&self, vault: &Vault, aws: &Aws, saved: &HashMap<String, Value>) -> (u16, Value) {
         let (method, path, body) = match self.method.as_str() {
             "LOGIN" => {
                 let recipe = serde_json::from_str(&self.body).unwrap();
@@ -178,7 +191,7 @@ impl Step {
             "none" => {}
             "root" => request = request.header("x-vault-token", ROOT),
             name => {
-                let token = tokens.get(name).and_then(|auth| auth["client_token"].as_str());
+                let token = saved.get(name).and_then(|auth| auth["client_token"].as_str());
                 request = request.header("x-vault-token", token.unwrap_or(name));
             }
         }
@@ -217,35 +230,52 @@ fn strict() -> Vec<&'static str> {
     COMMON.into_iter().chain([STRICT_AWS]).collect()
 }
 
+/// The rows on leases, if this Vault can keep them.
+fn on_leases(vault: &Vault) -> Option<&'static str> {
+    match vault.database() {
+        Ok(_) => Some(LEASES),
+        Err(reason) => {
+            skipped("leases of HashiCorp's Vault", reason);
+            None
+        }
+    }
+}
+
 /// The program that a variable names, or a line that says what is skipped.
 fn real_part(variable: &str, what: &str) -> Option<String> {
     let program = std::env::var(variable).ok().filter(|program| !program.is_empty());
     if program.is_none() {
-        // Past the capture of test output: whoever runs the tests is to see what was left out,
-        // on a line of its own even where the runner has begun one.
-        let line = format!("\nSKIPPED: the contract on {what}: {variable} is not set\n");
-        std::io::stdout().write_all(line.as_bytes()).unwrap();
+        skipped(what, &format!("{variable} is not set"));
     }
     program
 }
 
+/// Past the capture of test output: whoever runs the tests is to see what was left out, on a
+/// line of its own even where the runner has begun one.
+fn skipped(what: &str, reason: &str) {
+    let line = format!("\nSKIPPED: the contract on {what}: {reason}\n");
+    std::io::stdout().write_all(line.as_bytes()).unwrap();
+}
+
 #[tokio::test]
 async fn every_rule_holds_on_the_stand_ins() {
-    check(&strict(), None, Arc::new(Aws::dev().await)).await;
+    let files: Vec<_> = strict().into_iter().chain([LEASES]).collect();
+    check(&files, None, Arc::new(Aws::dev().await)).await;
 }
 
 #[tokio::test]
 async fn every_rule_holds_on_real_vault_with_the_aws_stand_in() {
     let Some(vault) = real_part("STRONGROOM_VAULT", "HashiCorp's Vault") else { return };
-    let vault = Arc::new(Vault::real(&vault));
-    check(&strict(), Some(vault), Arc::new(Aws::dev().await)).await;
+    let vault = Arc::new(Vault::real(&vault, Postgres::start()));
+    let files: Vec<_> = strict().into_iter().chain(on_leases(&vault)).collect();
+    check(&files, Some(vault), Arc::new(Aws::dev().await)).await;
 }
 
 #[tokio::test]
 async fn every_rule_holds_on_real_vault_with_moto() {
     let Some(vault) = real_part("STRONGROOM_VAULT", "HashiCorp's Vault with moto") else { return };
     let Some(moto) = real_part("STRONGROOM_MOTO", "HashiCorp's Vault with moto") else { return };
-    let vault = Arc::new(Vault::real(&vault));
+    let vault = Arc::new(Vault::real(&vault, Err("the other run has it")));
     check(&COMMON, Some(vault), Arc::new(Aws::moto(&moto).await)).await;
 }
 

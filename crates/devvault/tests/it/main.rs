@@ -7,4 +7,5 @@ mod bed;
 mod client;
 mod contract;
 mod login;
+mod postgres;
 mod standin;

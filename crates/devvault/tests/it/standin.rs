@@ -123,6 +123,30 @@ async fn moving_the_clock_expires_tokens() {
 }
 
 #[tokio::test]
+async fn moving_the_clock_expires_leases() {
+    let vault = started().await;
+    let database = json!({"type": "database"});
+    ask(&vault, "root", "POST", "sys/mounts/database", &database).await;
+    let config = json!({"plugin_name": "postgresql-database-plugin", "allowed_roles": "app"});
+    ask(&vault, "root", "POST", "database/config/app", &config).await;
+    let role = json!({"db_name": "app", "default_ttl": "20s", "max_ttl": "60s"});
+    ask(&vault, "root", "POST", "database/roles/app", &role).await;
+    let user = async || ask(&vault, "root", "GET", "database/creds/app", &Value::Null).await.1;
+    let (first, second) = (user().await, user().await);
+    assert_ne!(first["data"]["username"], second["data"]["username"]);
+    assert_ne!(first["data"]["password"], second["data"]["password"]);
+    assert_eq!(vault.leases().len(), 2);
+    vault.clock().advance(Duration::from_secs(15));
+    let renewal = json!({"lease_id": first["lease_id"]});
+    let (status, renewed) = ask(&vault, "root", "PUT", "sys/leases/renew", &renewal).await;
+    assert_eq!((status, &renewed["lease_duration"]), (200, &json!(20)));
+    vault.clock().advance(Duration::from_secs(6));
+    assert_eq!(json!(vault.leases()), json!([first["lease_id"]]));
+    vault.clock().advance(Duration::from_secs(15));
+    assert_eq!(vault.leases(), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_dead_token_is_named_as_the_release_names_it() {
     for (release, error, mount_type) in [
         (Release::V1_14, "permission denied", Value::Null),
