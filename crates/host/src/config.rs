@@ -99,6 +99,16 @@ pub struct Function {
 /// What runs a function's code.
 #[derive(Clone, Debug)]
 pub enum Runtime {
+    /// A managed runtime of Lambda's, such as Node or Java, by one of AWS's runtime interface clients.
+    Managed {
+        /// What the client starts with, in Lambda's paths: `/var/lang/bin/node` and so on. The
+        /// handler is added as its last argument.
+        command: Vec<String>,
+        /// The directory that becomes `/var/lang`, with the interpreter in its `bin`.
+        language: PathBuf,
+        /// Lambda's name for it, such as `nodejs22.x`, for `AWS_EXECUTION_ENV`.
+        name: String,
+    },
     /// The executable `bootstrap` of the code, or else of a layer, as with `provided.al2023`.
     Provided,
     /// AWS's Python runtime interface client.
@@ -107,6 +117,13 @@ pub enum Runtime {
         /// namespace the environment becomes `/var/lang`.
         interpreter: PathBuf,
     },
+}
+
+impl Runtime {
+    /// Whether Lambda brings it, at `/var/lang` and `/var/runtime`.
+    pub(crate) fn is_managed(&self) -> bool {
+        !matches!(self, Self::Provided)
+    }
 }
 
 /// Something that is unpacked to `/opt`.

@@ -40,6 +40,7 @@ pub(crate) enum Event {
 pub(crate) enum Command {
     Initialize(oneshot::Sender<Result<Duration, HostError>>),
     Invoke(Request, oneshot::Sender<Result<Invocation, HostError>>),
+    Restore(Credentials, oneshot::Sender<Result<Duration, HostError>>),
     Shutdown(String, oneshot::Sender<Shutdown>),
 }
 
@@ -68,6 +69,16 @@ pub(crate) enum Interruption {
     TimedOut,
 }
 
+impl Interruption {
+    /// What extensions are told.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Failed(_) => "failure",
+            Self::TimedOut => "timeout",
+        }
+    }
+}
+
 /// A point in time that moves while processes are frozen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline {
@@ -81,7 +92,6 @@ pub(crate) struct Fixed {
     pub(crate) config: Config,
     pub(crate) credentials_token: String,
     pub(crate) journal: Arc<Journal>,
-    pub(crate) log_stream: String,
     pub(crate) roots: Roots,
     pub(crate) sandbox: Sandbox,
     pub(crate) sender: mpsc::Sender<Event>,
@@ -104,6 +114,8 @@ pub(crate) struct Environment {
     frozen_total: Duration,
     pub(crate) generation: u64,
     pub(crate) life: Life,
+    /// Where Lambda would write the output of processes to.
+    pub(crate) log_stream: String,
     pub(crate) managed: Managed,
     pub(crate) runtime: RuntimeProcess,
     pub(crate) shutting_down: bool,
@@ -122,6 +134,7 @@ impl Environment {
             frozen_total: Duration::ZERO,
             generation: 0,
             life: Life::New,
+            log_stream: String::new(),
             managed: Managed::default(),
             processes: Processes::default(),
             runtime: RuntimeProcess::default(),
@@ -131,6 +144,7 @@ impl Environment {
 
     /// Lives until the owner's handle is gone.
     pub(crate) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        self.begin_log_stream();
         if self.fixed.config.initialization != InitializationType::OnDemand {
             // What came of it is in the journal and in what the first command gets.
             drop(self.initialize_ahead().await);
@@ -156,6 +170,9 @@ impl Environment {
                 self.invoke_managed(request, reply);
             }
             Command::Invoke(request, reply) => drop(reply.send(self.invoke(request).await)),
+            Command::Restore(credentials, reply) => {
+                drop(reply.send(self.restore_ahead(credentials).await));
+            }
             Command::Shutdown(reason, reply) => {
                 let shutdown = self.shut_down(&reason).await;
                 self.life = Life::Ended;
@@ -255,6 +272,13 @@ impl Environment {
 
     pub(crate) fn first_failure(&self) -> String {
         self.failure.clone().unwrap_or_else(|| "Sandbox.Failure".to_owned())
+    }
+
+    /// One environment writes to one stream, and so does each that is restored from a snapshot.
+    pub(crate) fn begin_log_stream(&mut self) {
+        let (day, id) = (jiff::Timestamp::now().strftime("%Y/%m/%d/"), uuid::Uuid::new_v4());
+        self.log_stream = format!("{day}[$LATEST]{}", id.simple());
+        self.observe(What::LogStream { name: self.log_stream.clone() });
     }
 
     pub(crate) fn observe(&self, what: What) {

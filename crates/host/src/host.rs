@@ -10,14 +10,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::api;
 use crate::config::{Config, Credentials};
 use crate::environment::{Command, Environment, Event, Fixed};
 use crate::invocation::{Invocation, Request};
 use crate::journal::{Journal, LogLine, Observation, What};
-use crate::sandbox::{Sandbox, write_python_bootstrap};
+use crate::sandbox::Sandbox;
 use crate::shutdown::Shutdown;
 use crate::spawner::{self, Wanted};
+use crate::{api, bootstrap};
 
 /// How many events or commands may wait to be handled.
 const QUEUE: usize = 64;
@@ -56,12 +56,21 @@ pub enum HostError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// There is no snapshot: init of SnapStart has not ended well, or it was restored before.
+    #[error("there is no snapshot to restore")]
+    NoSnapshot,
     /// The Runtime API could not listen.
     #[error("cannot serve the Runtime API")]
     Listen(#[source] io::Error),
     /// The namespaces that the configuration demands are not allowed here.
     #[error("cannot make the environment's namespaces")]
     Namespace(#[source] io::Error),
+    /// A runtime hook of a snapshot that was restored failed, or took too long.
+    #[error("restoring the snapshot failed with {error_type}")]
+    Restore {
+        /// For example `Runtime.ExitError`.
+        error_type: String,
+    },
     /// Managed Instances: a failure after which Lambda would use another environment.
     #[error("the environment is unhealthy after {error_type}")]
     Unhealthy {
@@ -105,9 +114,7 @@ impl Host {
             )));
         }
         let roots = sandbox.roots(namespace);
-        if let Some(lang) = &sandbox.lang {
-            write_python_bootstrap(&sandbox, lang, &roots, namespace)?;
-        }
+        bootstrap::write(&config.function.runtime, &sandbox, &roots, namespace)?;
         let tmp = ready.tmp().unwrap_or_else(|| sandbox.tmp());
         let address = ready.listener.local_addr().map_err(HostError::Listen)?;
         let listener = TcpListener::from_std(ready.listener).map_err(HostError::Listen)?;
@@ -115,14 +122,11 @@ impl Host {
         let (commands, ordered) = mpsc::channel(QUEUE);
         let opt = sandbox.opt();
         let server = tokio::spawn(api::serve(listener, Arc::clone(&journal), events.clone()));
-        let now = jiff::Timestamp::now();
-        let stream = uuid::Uuid::new_v4().simple();
         let fixed = Fixed {
             address,
             config,
             credentials_token: uuid::Uuid::new_v4().to_string(),
             journal: Arc::clone(&journal),
-            log_stream: format!("{}[$LATEST]{stream}", now.strftime("%Y/%m/%d/")),
             roots,
             sandbox,
             sender: events.clone(),
@@ -133,6 +137,8 @@ impl Host {
     }
 
     /// Runs init now if it has not run, and waits for it; returns what it took.
+    ///
+    /// With SnapStart it returns when the snapshot is taken: every process stands still.
     ///
     /// # Errors
     /// [`HostError::Init`]: it failed. The next invocation tries again, as with Lambda.
@@ -165,6 +171,20 @@ impl Host {
     /// The environment has ended.
     pub async fn thaw(&self) -> Result<Duration, HostError> {
         self.event(Event::Thaw).await
+    }
+
+    /// SnapStart: makes the environment go on from its snapshot, with the credentials of a new
+    /// one, and returns how long the runtime took to be ready, its restore hooks included.
+    ///
+    /// No invocation begins: until [`Host::invoke`], processes run and extensions have had no
+    /// event. An invocation that finds a snapshot restores it by itself, with the credentials
+    /// that are there. What is real about it, and what is not, is said in the [crate](crate#snapstart).
+    ///
+    /// # Errors
+    /// [`HostError::NoSnapshot`]; or [`HostError::Restore`], after which everything was shut down
+    /// and the next invocation begins with init.
+    pub async fn restore(&self, credentials: Credentials) -> Result<Duration, HostError> {
+        self.command(|reply| Command::Restore(credentials, reply)).await?
     }
 
     /// Replaces what the credentials endpoint of SnapStart answers.

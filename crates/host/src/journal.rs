@@ -83,6 +83,11 @@ pub enum What {
     },
     /// A process wrote a line.
     Line(LogLine),
+    /// From here on Lambda would write the output of processes to another log stream.
+    LogStream {
+        /// Its name.
+        name: String,
+    },
     /// Something about this machine that makes the environment less like Lambda.
     Note(String),
     /// An extension registered.

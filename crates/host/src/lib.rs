@@ -11,6 +11,25 @@
 //! of these paths are translated, `LAMBDA_TASK_ROOT` says where the code lies, and an
 //! observation ([`What::Note`]) says so.
 //!
+//! # SnapStart
+//!
+//! With [`InitializationType::SnapStart`] init runs at once and ends with a snapshot, which here
+//! is a freeze: [`Host::initialize`] returns when every process stands still (SIGSTOP), and
+//! [`Host::restore`], or else the next invocation, makes them go on.
+//!
+//! As in Lambda: the runtime that polled `restore/next` runs its hooks and is waited for;
+//! extensions are told nothing and have their first event with the first invocation; the
+//! credentials endpoint gives what the restored environment was given, for the authorization
+//! token from before the snapshot, which
+//! [stays valid](https://github.com/aws/aws-lambda-runtime-interface-emulator/blob/main/internal/lambda/core/credentials.go);
+//! output goes to another log stream ([`What::LogStream`]), so that no variable names one.
+//!
+//! Unlike Lambda: processes are not cloned, so that a snapshot is restored once, by the process
+//! that it was made of, and `/tmp` is the same; the machine's clocks, the monotonic ones too, run
+//! on while they stand still, for as long as the caller waits; connections stay open, to the
+//! Runtime API and to anybody, where Lambda's are dead after a restore: have a proxy in between
+//! cut them; sources of randomness are not rewound.
+//!
 //! ```no_run
 //! # async fn run(credentials: strongroom_host::Credentials) -> Result<(), strongroom_host::HostError> {
 //! use strongroom_host::{Config, Function, Host, Layer, Runtime};
@@ -33,6 +52,7 @@
 mod agents;
 mod answer;
 mod api;
+mod bootstrap;
 mod calls;
 mod config;
 mod environment;

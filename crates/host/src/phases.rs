@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::HostError;
 use crate::agents::{Agents, Registration, State as AgentState};
 use crate::answer::Answer;
-use crate::config::{InitializationType, Runtime};
+use crate::config::{Credentials, InitializationType, Runtime};
 use crate::environment::{Deadline, Environment, Fixed, Interruption, Life, epoch_ms};
 use crate::invocation::{Invocation, Request, Response};
 use crate::journal::{InitPhase, Source, What};
@@ -203,10 +203,7 @@ impl Environment {
         };
         let error_type = self.init_failure(&interruption);
         self.observe(What::InitFailed { error_type: error_type.clone(), phase });
-        let reason = match interruption {
-            Interruption::Failed(_) => "failure",
-            Interruption::TimedOut => "timeout",
-        };
+        let reason = interruption.reason();
         self.shut_down(reason).await;
         Err((error_type, reason))
     }
@@ -265,7 +262,7 @@ impl Environment {
         let roots = &self.fixed.roots;
         let program = match self.fixed.config.function.runtime {
             Runtime::Provided => self.provided_bootstrap(),
-            Runtime::Python { .. } => roots.runtime.join("bootstrap"),
+            Runtime::Managed { .. } | Runtime::Python { .. } => roots.runtime.join("bootstrap"),
         };
         let task = roots.task.clone();
         let variables = variables::of_runtime(&self.fixed.config, &self.sources());
@@ -318,9 +315,29 @@ impl Environment {
         Sources {
             address: self.fixed.address,
             credentials_token: &self.fixed.credentials_token,
-            log_stream: &self.fixed.log_stream,
+            log_stream: &self.log_stream,
             roots: &self.fixed.roots,
         }
+    }
+
+    /// SnapStart: goes on from the snapshot before there is anything to invoke.
+    pub(crate) async fn restore_ahead(
+        &mut self,
+        credentials: Credentials,
+    ) -> Result<Duration, HostError> {
+        if self.life != Life::Snapshot {
+            return Err(HostError::NoSnapshot);
+        }
+        let start = Instant::now();
+        self.credentials = credentials;
+        self.thaw();
+        let Err(interruption) = self.restore().await else { return Ok(start.elapsed()) };
+        let error_type = self.init_failure(&interruption);
+        let phase = InitPhase::Restore;
+        self.observe(What::InitFailed { error_type: error_type.clone(), phase });
+        self.shut_down(interruption.reason()).await;
+        self.life = Life::Reset { init_failed: None };
+        Err(HostError::Restore { error_type })
     }
 
     /// SnapStart: what follows the snapshot. A runtime without hooks has nothing to do.
@@ -328,6 +345,7 @@ impl Environment {
     async fn restore(&mut self) -> Result<(), Interruption> {
         if self.life == Life::Snapshot {
             self.life = Life::Ready { init: Duration::ZERO };
+            self.begin_log_stream();
         }
         if self.runtime.state == State::RestoreReady {
             let start = Instant::now();

@@ -1,6 +1,5 @@
 //! The directories of an environment: where they lie here and what processes call them.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, symlink};
@@ -54,7 +53,7 @@ impl Roots {
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     pub(crate) code: PathBuf,
-    /// `<virtual environment>` of a managed Python.
+    /// What becomes `/var/lang`.
     pub(crate) lang: Option<PathBuf>,
     root: tempfile::TempDir,
 }
@@ -71,6 +70,11 @@ impl Sandbox {
             .and_then(|code| fs::read_dir(&code).map(|_| code))
             .map_err(|source| failed(&config.function.code.display().to_string(), source))?;
         let lang = match &config.function.runtime {
+            Runtime::Managed { language, .. } => Some(
+                std::path::absolute(language)
+                    .and_then(|language| fs::read_dir(language.join("bin")).map(|_| language))
+                    .map_err(|source| failed(&language.display().to_string(), source))?,
+            ),
             Runtime::Provided => None,
             Runtime::Python { interpreter } => Some(virtual_environment(interpreter)?),
         };
@@ -212,88 +216,6 @@ fn extract(archive: &Path, opt: &Path) -> Result<(), Box<dyn std::error::Error +
     archive.extract(opt)?;
     Ok(())
 }
-
-/// Writes what starts a managed Python, as Lambda's own `/var/runtime/bootstrap` does, and
-/// returns nothing: its path is [`Roots::runtime`]`/bootstrap`.
-///
-/// It is this script that honours `AWS_LAMBDA_EXEC_WRAPPER`, not Lambda itself.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html>
-pub(crate) fn write_python_bootstrap(
-    sandbox: &Sandbox,
-    lang: &Path,
-    roots: &Roots,
-    namespace: bool,
-) -> Result<(), HostError> {
-    let failed = |source| HostError::Directory { what: "runtime".to_owned(), source };
-    let name = python_name(lang).map_err(failed)?;
-    let bin = if namespace { Path::new("/var/lang") } else { lang }.join("bin");
-    let script = PYTHON_BOOTSTRAP
-        .replace("{NAME}", &name.to_string_lossy())
-        .replace("{INTERPRETER}", &quoted(&bin.join(&name)))
-        .replace("{MAIN}", &quoted(&roots.runtime.join("bootstrap.py")));
-    let _nobody_forks = EXECUTABLES.write().unwrap_or_else(PoisonError::into_inner);
-    write(&sandbox.runtime().join("bootstrap"), &script, 0o755).map_err(failed)?;
-    let main = PYTHON_MAIN.replace("{OPT}", &format!("{:?}", roots.opt.display().to_string()));
-    write(&sandbox.runtime().join("bootstrap.py"), &main, 0o644).map_err(failed)
-}
-
-fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true).mode(mode).open(path)?.write_all(text.as_bytes())
-}
-
-/// `python3.x`, the name under which Lambda's runtimes know their interpreter.
-fn python_name(lang: &Path) -> io::Result<OsString> {
-    let mut names: Vec<_> = fs::read_dir(lang.join("bin"))?
-        .filter_map(|entry| Some(entry.ok()?.file_name()))
-        .filter(|name| {
-            let version = name.to_str().and_then(|name| name.strip_prefix("python3."));
-            version.is_some_and(|minor| minor.parse::<u8>().is_ok())
-        })
-        .collect();
-    names.sort();
-    names.pop().ok_or_else(|| io::Error::other(format!("no python3.x in {}/bin", lang.display())))
-}
-
-/// A path as one word of the shell.
-fn quoted(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-}
-
-const PYTHON_BOOTSTRAP: &str = r#"#!/bin/sh
-export AWS_EXECUTION_ENV=AWS_Lambda_{NAME}
-set -- {INTERPRETER} {MAIN}
-if [ -z "$AWS_LAMBDA_EXEC_WRAPPER" ]; then
-  exec "$@"
-fi
-if [ ! -f "$AWS_LAMBDA_EXEC_WRAPPER" ]; then
-  echo "$AWS_LAMBDA_EXEC_WRAPPER: does not exist"
-  exit 127
-fi
-if [ ! -x "$AWS_LAMBDA_EXEC_WRAPPER" ]; then
-  echo "$AWS_LAMBDA_EXEC_WRAPPER: is not an executable"
-  exit 126
-fi
-exec "$AWS_LAMBDA_EXEC_WRAPPER" "$@"
-"#;
-
-/// The order of `sys.path` is Lambda's: code, layers, runtime.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/python-package.html#python-package-searchpath>
-const PYTHON_MAIN: &str = r#"import os
-import runpy
-import sys
-
-version = "python%d.%d" % sys.version_info[:2]
-sys.path[0:1] = [
-    os.environ["LAMBDA_TASK_ROOT"],
-    os.path.join({OPT}, "python/lib", version, "site-packages"),
-    os.path.join({OPT}, "python"),
-]
-sys.argv = ["awslambdaric", os.environ["_HANDLER"]]
-runpy.run_module("awslambdaric", run_name="__main__")
-"#;
 
 #[cfg(test)]
 mod tests {

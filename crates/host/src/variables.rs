@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use secrecy::ExposeSecret;
 use strongroom_lambda_api::{initialization, runtime};
 
-use crate::config::{Config, InitializationType, Runtime};
+use crate::config::{Config, InitializationType};
 use crate::sandbox::Roots;
 
 /// Variables by name.
@@ -54,19 +54,13 @@ fn customer(config: &Config, roots: &Roots) -> Variables {
 
 /// What a customer may set otherwise.
 fn overridable(config: &Config, roots: &Roots) -> Variables {
-    let managed = match config.function.runtime {
-        Runtime::Python { .. } => "/var/lang/lib:",
-        Runtime::Provided => "",
-    };
+    let managed = if config.function.runtime.is_managed() { "/var/lang/lib:" } else { "" };
     let libraries = format!(
         "{managed}/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:{task}:{task}/lib:{opt}/lib",
         task = roots.task.display(),
         opt = roots.opt.display(),
     );
-    let lang_bin = match config.function.runtime {
-        Runtime::Python { .. } => "/var/lang/bin:",
-        Runtime::Provided => "",
-    };
+    let lang_bin = if config.function.runtime.is_managed() { "/var/lang/bin:" } else { "" };
     let path = format!("{lang_bin}/usr/local/bin:/usr/bin/:/bin:{}/bin", roots.opt.display());
     named([
         ("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR"),
@@ -109,12 +103,19 @@ fn credentials(config: &Config, sources: &Sources<'_>) -> Variables {
 /// What extensions do not see.
 fn runtime_only(config: &Config, sources: &Sources<'_>) -> Variables {
     let mut variables = named([
-        ("AWS_LAMBDA_LOG_GROUP_NAME", format!("/aws/lambda/{}", config.function_name).as_str()),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", sources.log_stream),
         ("LAMBDA_RUNTIME_DIR", &sources.roots.runtime.display().to_string()),
         ("LAMBDA_TASK_ROOT", &sources.roots.task.display().to_string()),
         ("_HANDLER", &config.function.handler),
     ]);
+    // A snapshot is restored to environments that write to streams of their own.
+    // <https://docs.aws.amazon.com/lambda/latest/dg/snapstart-monitoring.html>
+    if config.initialization != InitializationType::SnapStart {
+        let group = format!("/aws/lambda/{}", config.function_name);
+        variables.extend(named([
+            ("AWS_LAMBDA_LOG_GROUP_NAME", group.as_str()),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", sources.log_stream),
+        ]));
+    }
     if config.initialization == InitializationType::ManagedInstances {
         let limit = config.max_concurrency.to_string();
         variables.insert("AWS_LAMBDA_MAX_CONCURRENCY".to_owned(), limit);

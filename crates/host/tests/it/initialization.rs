@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use strongroom_host::{Host, HostError, InitPhase, InitializationType, What};
 
-use crate::probe::{Stage, credentials, echo, noted, record_of, requests_of};
+use crate::probe::{Stage, echo, noted};
 
 #[tokio::test]
 async fn on_demand_nothing_starts_before_the_first_invocation() {
@@ -132,84 +132,4 @@ async fn a_file_of_unknown_format_is_a_launch_error() {
     let invocation = host.invoke("1").await.unwrap();
     assert_eq!(invocation.function_error.as_deref(), Some("Extension.LaunchError"));
     assert!(host.logs().is_empty(), "{:?}", host.logs());
-}
-
-#[tokio::test]
-async fn a_snapshot_is_frozen_and_restored_with_other_credentials() {
-    let stage = Stage::new(&json!({
-        "bootstrap": [
-            "variable_names", "restore_next", "credentials", ["credentials", "wrong"], "echo"
-        ],
-        "guard": ["variable_names", "register", "credentials", "events_until_shutdown"],
-    }));
-    let mut config = stage.config();
-    config.initialization = InitializationType::SnapStart;
-    let host = Host::start(config).await.unwrap();
-    host.initialize().await.unwrap();
-    host.observed(|what| *what == What::Frozen).await;
-    host.replace_credentials(credentials("AKIDRESTORED")).await.unwrap();
-
-    let invocation = host.invoke("1").await.unwrap();
-
-    assert_eq!(invocation.payload, "1");
-    let observations = host.observations();
-    let thawed = |what: &What| matches!(what, What::Thawed { gap } if *gap > Duration::ZERO);
-    assert!(observations.iter().any(|seen| thawed(&seen.what)));
-    let restored =
-        |what: &What| matches!(what, What::Initialized { phase: InitPhase::Restore, .. });
-    assert!(observations.iter().any(|seen| restored(&seen.what)));
-    assert_eq!(
-        requests_of(host.tmp(), "bootstrap"),
-        [
-            "restore/next 200",
-            "credentials 200",
-            "credentials 404",
-            "invocation/next 200",
-            "response 202"
-        ]
-    );
-    let key = |who: &str| {
-        let entries = record_of(host.tmp(), who);
-        let entry = entries.iter().find(|entry| entry["request"] == "credentials").unwrap();
-        let body: Value = serde_json::from_str(entry["body"].as_str().unwrap()).unwrap();
-        assert_eq!(body["SecretAccessKey"], "probe-secret");
-        assert_eq!(body["Token"], "probe-token");
-        assert_eq!(body["Expiration"], "2030-01-01T00:00:00Z");
-        body["AccessKeyId"].clone()
-    };
-    assert_eq!(key("guard"), "AKIDPROBE");
-    assert_eq!(key("bootstrap"), "AKIDRESTORED");
-    for who in ["bootstrap", "guard"] {
-        let names = noted(host.tmp(), who, "names");
-        let has = |name: &str| names.as_array().unwrap().iter().any(|one| one == name);
-        assert!(!has("AWS_ACCESS_KEY_ID") && !has("AWS_SESSION_TOKEN"), "{names}");
-        assert!(has("AWS_CONTAINER_CREDENTIALS_FULL_URI"), "{names}");
-    }
-}
-
-#[tokio::test]
-async fn a_snapshot_without_hooks_needs_no_restore() {
-    let stage = Stage::new(&json!({
-        "bootstrap": echo(),
-        "guard": ["register", "events_until_shutdown"],
-    }));
-    let mut config = stage.config();
-    config.initialization = InitializationType::SnapStart;
-    let host = Host::start(config).await.unwrap();
-    assert_eq!(host.invoke("1").await.unwrap().payload, "1");
-    assert_eq!(host.invoke("2").await.unwrap().payload, "2");
-}
-
-#[tokio::test]
-async fn an_error_after_the_snapshot_reaches_the_caller() {
-    let stage = Stage::new(&json!({
-        "bootstrap": ["restore_next", "restore_error", ["wait", 3600]],
-        "guard": ["register", "events_until_shutdown"],
-    }));
-    let mut config = stage.config();
-    config.initialization = InitializationType::SnapStart;
-    let host = Host::start(config).await.unwrap();
-    let invocation = host.invoke("1").await.unwrap();
-    assert_eq!(invocation.function_error.as_deref(), Some("Runtime.Probe"));
-    assert_eq!(invocation.reset.as_deref(), Some("failure"));
 }

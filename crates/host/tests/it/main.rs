@@ -5,9 +5,11 @@
 mod differences;
 mod environment;
 mod initialization;
+mod language;
 mod lifecycle;
 mod managed;
 mod oracle;
 mod probe;
 mod python;
 mod scenarios;
+mod snapshot;

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use strongroom_host::{Config, Host, InitializationType, Paths, Runtime};
+use strongroom_host::{Config, Host, InitializationType, Paths, Runtime, What};
 
-use crate::probe::{Stage, skipped, write};
+use crate::probe::{Stage, credentials, skipped, write};
 
 const HANDLER: &str = r#"
 import os
@@ -26,6 +26,22 @@ def handler(event, context):
         "environment": os.environ.get("AWS_EXECUTION_ENV"),
         "root": os.environ.get("LAMBDA_TASK_ROOT"),
     }
+"#;
+
+const HOOKS: &str = r#"
+from snapshot_restore_py import register_after_restore, register_before_snapshot
+
+run = []
+
+def say(when):
+    run.append(when)
+    print("hook: " + when, flush=True)
+
+register_before_snapshot(say, "before the snapshot")
+register_after_restore(say, "restored")
+
+def handler(event, context):
+    return f"{len(run)} hooks"
 "#;
 
 const WRAPPER: &str = "#!/bin/sh\nexport WRAPPED=\"$#\"\nexec \"$@\"\n";
@@ -113,6 +129,24 @@ async fn a_snapshot_of_python_is_restored() {
     let host = Host::start(config).await.unwrap();
     let answer = host.invoke("1").await.unwrap();
     assert_eq!(answer.function_error, None, "{:?}", answer.payload);
+}
+
+#[tokio::test]
+async fn pythons_hooks_run_around_the_snapshot_and_before_any_invocation() {
+    let test = "pythons_hooks_run_around_the_snapshot_and_before_any_invocation";
+    let Some((stage, mut config)) = function(test) else { return };
+    write(&stage.code().join("probe.py"), HOOKS, 0o644);
+    config.initialization = InitializationType::SnapStart;
+    let host = Host::start(config).await.unwrap();
+    host.initialize().await.unwrap();
+    let said = |text: &'static str| move |what: &What| matches!(what, What::Line(line) if line.text == text);
+    host.observed(said("hook: before the snapshot")).await;
+    assert!(!host.observations().iter().any(|seen| said("hook: restored")(&seen.what)));
+    host.restore(credentials("AKIDRESTORED")).await.unwrap();
+    host.observed(said("hook: restored")).await;
+    let invoked = |what: &What| matches!(what, What::InvocationStarted { .. });
+    assert!(!host.observations().iter().any(|seen| invoked(&seen.what)));
+    assert_eq!(host.invoke("1").await.unwrap().payload, "\"2 hooks\"");
 }
 
 #[tokio::test]
