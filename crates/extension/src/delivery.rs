@@ -2,5 +2,6 @@
 
 pub(crate) mod files;
 pub(crate) mod proxy;
+mod serving;
 pub(crate) mod socket;
 pub(crate) mod variables;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use strongroom_core::lease::UnixMilliseconds;
 use strongroom_core::settings::{Environment, Settings, Waits, variables as v};
+use strongroom_core::wrapper::default_init_timeout;
 use strongroom_lambda_api::extensions::Event;
 use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::clock::{Clock, Deadline};
@@ -50,9 +51,8 @@ pub(crate) async fn run(
         None => None,
     };
     let socket = settings.socket.as_ref().map(socket::Listener::bind).transpose()?;
-    let init_timeout = settings.init_timeout.unwrap_or(match initialization {
-        InitializationType::OnDemand => INIT_TIMEOUT_ON_DEMAND,
-        _ => INIT_TIMEOUT_OTHERWISE,
+    let init_timeout = settings.init_timeout.unwrap_or_else(|| {
+        default_init_timeout(environment.value(v::AWS_LAMBDA_INITIALIZATION_TYPE))
     });
     let init_deadline = clock.deadline_in(init_timeout);
     let wrapper = Wrapper::of(&environment, settings.waits);
@@ -315,15 +315,15 @@ impl Extension {
         }
     }
 
-    /// Nothing that belongs to this environment may wake up in another.
+    /// Nothing that belongs to this environment may wake up in another: nothing is kept from here to the first
+    /// invocation, and the files that are there are due at it.
     async fn prepare_for_snapshot(&self) {
         if let Some(desk) = self.desk.as_ref().filter(|_| !self.variables.is_empty()) {
             // The function's program has not started yet: it is still to have its variables.
             let _ = tokio::time::timeout(ASKING, desk.answered()).await;
             desk.close();
         }
-        self.store.session().end(self.clock.deadline_in(REVOKE_TIMEOUT)).await;
-        self.store.forget();
+        self.store.expect_snapshot().await;
         self.files.lock().await.make_due();
     }
 }
@@ -394,8 +394,6 @@ async fn tell_what_is_waited_for(progress: Progress) {
     }
 }
 
-const INIT_TIMEOUT_ON_DEMAND: Duration = Duration::from_secs(8);
-const INIT_TIMEOUT_OTHERWISE: Duration = Duration::from_secs(60);
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const TEND_LEAST: Duration = Duration::from_secs(1);
 /// How long an invocation may be held up by secrets that are due but still good.

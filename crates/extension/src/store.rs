@@ -10,6 +10,7 @@ mod key;
 mod leased;
 mod leases;
 mod policy;
+mod snapshot;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ pub(crate) use key::Key;
 use leased::Leased;
 pub(crate) use leases::Leases;
 pub(crate) use policy::{CacheUse, drop_hop_by_hop};
+use snapshot::Snapshot;
 
 /// Answers of Vault, fresh or held.
 pub(crate) struct Store {
@@ -45,6 +47,7 @@ pub(crate) struct Store {
     cache: Option<Cache>,
     flights: Flights,
     leased: Leased,
+    snapshot: Snapshot,
     /// When the invocation under way times out, zero if none is.
     invocation: AtomicU64,
 }
@@ -100,6 +103,7 @@ impl Store {
             cache,
             flights: Flights::default(),
             leased: Leased::default(),
+            snapshot: Snapshot::default(),
             invocation: AtomicU64::new(0),
         })
     }
@@ -165,6 +169,7 @@ impl Store {
 
     /// Says that an invocation is under way until `deadline`.
     pub(crate) fn invocation_until(&self, deadline: UnixMilliseconds) {
+        self.end_snapshots();
         self.invocation.store(deadline, Ordering::Relaxed);
         self.client.freeze().look();
     }
@@ -182,7 +187,7 @@ impl Store {
     }
 
     /// Forgets everything that came from Vault.
-    pub(crate) fn forget(&self) {
+    fn forget(&self) {
         if let Some(cache) = &self.cache {
             cache.clear();
         }

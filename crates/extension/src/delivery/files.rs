@@ -17,7 +17,6 @@ use strongroom_core::lease::UnixMilliseconds;
 use strongroom_core::reference::SecretId;
 use strongroom_core::settings::{MissingSecret, SecretFile};
 use strongroom_vault::clock::Clock;
-use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::exit::{Category, Failure};
@@ -134,20 +133,11 @@ impl Files {
     }
 
     async fn write(&mut self, indexes: Vec<usize>, batch: &Arc<Batch>) -> Vec<Failure> {
-        let mut reads = JoinSet::new();
-        for index in indexes {
-            let (order, batch) = (Arc::clone(&self.kept[index].order), Arc::clone(batch));
-            reads.spawn(async move { (index, order.content(&batch).await) });
-        }
+        batch.begin(indexes.iter().map(|index| &self.kept[*index].order.file.secret));
         let mut failures = Vec::new();
-        while let Some(done) = reads.join_next().await {
-            let Ok((index, content)) = done else {
-                failures.push(Failure::new(
-                    Category::File,
-                    "a secret was not read because of a defect of the extension",
-                ));
-                continue;
-            };
+        for index in indexes {
+            let order = Arc::clone(&self.kept[index].order);
+            let content = order.content(batch).await;
             let kept = &mut self.kept[index];
             if let Err(failure) = content.and_then(|content| kept.write(&content)) {
                 kept.no_reading_before = self.clock.deadline_in(PAUSE).0;

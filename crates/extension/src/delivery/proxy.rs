@@ -3,28 +3,22 @@
 mod answer;
 mod request;
 
-use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use strongroom_core::settings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::serving::{self, Host, Manners, Stream};
 use crate::exit::{Category, Failure};
 use crate::process;
-use crate::store::{Answer, Problem, Store};
+use crate::store::{Answer, Store};
 
-use answer::AnswerBody;
+pub(super) use answer::{AnswerBody, busy, of_problem};
 
 /// The port, taken; nobody is answered before [`Listener::serve`].
 pub(crate) struct Listener {
@@ -33,7 +27,7 @@ pub(crate) struct Listener {
 }
 
 /// What each request needs.
-struct Proxy {
+pub(super) struct Proxy {
     store: Arc<Store>,
     settings: settings::Proxy,
 }
@@ -95,31 +89,16 @@ impl Proxy {
     async fn serve_connection(self: Arc<Self>, stream: TcpStream, place: OwnedSemaphorePermit) {
         // Requests are small and each waits for its answer.
         let _ = stream.set_nodelay(true);
-        let service = service_fn(move |request| {
-            let proxy = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(proxy.answer_without_panic(request).await) }
-        });
-        let connection = connection_settings().serve_connection(TokioIo::new(stream), service);
-        if let Err(error) = connection.await {
+        // Idle clients may stay.
+        let manners = Manners { keeps_connection: true, patience: None };
+        if let Err(error) = serving::serve(Stream::Tcp(stream), Host::Proxy(self), manners).await {
             tracing::debug!(%error, "a client of the proxy went away");
         }
         drop(place);
     }
 
-    /// A defect costs the request in which it shows, not the environment.
-    async fn answer_without_panic(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> Response<AnswerBody> {
-        let mut answering = pin!(self.answer(request));
-        std::future::poll_fn(|cx| {
-            let polled = std::panic::catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx)));
-            polled.unwrap_or_else(|_| Poll::Ready(answer::of_problem(&Problem::Defect)))
-        })
-        .await
-    }
-
-    async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let prepared =
             match request::prepare(request, &self.settings, self.store.client().namespace()) {
                 Ok(prepared) => prepared,
@@ -130,7 +109,11 @@ impl Proxy {
         }
         let method = prepared.wanted.outgoing.method.clone();
         let uri = prepared.wanted.outgoing.uri.clone();
+        let visit = self.store.visit();
         let answer = self.store.answer(prepared.wanted).await;
+        if let Some(visit) = visit {
+            Box::pin(visit.end()).await;
+        }
         match answer {
             Ok(Answer::Whole(response)) => response.map(AnswerBody::whole),
             Ok(Answer::Streamed(response)) => {
@@ -150,22 +133,10 @@ impl Proxy {
 /// 503 for a client that found no place in time; its request is read first, as an answer that
 /// comes before it, or a close that leaves it unread, would look like a broken connection.
 async fn refuse(stream: TcpStream, limit: usize) {
-    let service = service_fn(|_: Request<Incoming>| async move {
-        Ok::<_, Infallible>(answer::busy(&format!(
-            "all {limit} connections of the local Vault API are in use"
-        )))
-    });
-    let connection =
-        connection_settings().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+    let manners = Manners { keeps_connection: false, patience: None };
+    let refusal = serving::serve(Stream::Tcp(stream), Host::Nobody(limit), manners);
     // A client that does not ask, or does not read its refusal, is gone.
-    let _ = tokio::time::timeout(REFUSAL_PATIENCE, connection).await;
-}
-
-/// How every client is spoken to: idle ones may stay, and Vault's date is the date.
-fn connection_settings() -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(None).auto_date_header(false);
-    builder
+    let _ = tokio::time::timeout(REFUSAL_PATIENCE, refusal).await;
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

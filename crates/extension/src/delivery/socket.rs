@@ -5,7 +5,6 @@
 
 mod place;
 
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,15 +12,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use strongroom_core::settings::{self, Given};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, watch};
 
+use super::proxy::AnswerBody;
+use super::serving::{self, Host, Manners, Stream};
 use super::variables::{Block, Variables};
 use crate::exit::Failure;
 use crate::process;
@@ -49,7 +46,7 @@ pub(crate) struct Desk {
     is_closed: AtomicBool,
     is_asked: AtomicBool,
     answered: Notify,
-    /// Whether each process is answered once, as no invocation will be seen.
+    /// Who was answered, where each process is only as it starts, as no invocation will be seen.
     once: Option<Mutex<Vec<process::Identity>>>,
 }
 
@@ -128,23 +125,20 @@ impl Desk {
             tracing::warn!("a process of another user asked on the socket and was refused");
             return;
         };
-        let service = service_fn(|request| {
-            let desk = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(desk.answer(&request, peer).await) }
-        });
-        let mut server = http1::Builder::new();
-        server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
-        if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+        let host = Host::Variables(Arc::clone(&self), peer);
+        let manners = Manners { keeps_connection: false, patience: Some(PATIENCE) };
+        if let Err(error) = serving::serve(Stream::Unix(stream), host, manners).await {
             tracing::debug!(%error, "a client of the socket went away");
         }
         self.answered.notify_one();
     }
 
-    async fn answer(
+    /// Answers one request of a process.
+    pub(super) async fn answer(
         &self,
-        request: &Request<Incoming>,
+        request: Request<Incoming>,
         peer: process::Identity,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<AnswerBody> {
         if request.method() != Method::GET || request.uri().path() != PATH {
             return text(StatusCode::NOT_FOUND, "this socket knows GET /environment only");
         }
@@ -157,18 +151,13 @@ impl Desk {
             );
         }
         let outcome = if self.is_closed.load(Ordering::Relaxed) {
-            let batch = Batch::new(&self.store, self.store.deadline());
-            self.variables
-                .resolve(&batch)
-                .await
-                .map(Arc::new)
-                .map_err(|failure| explained(&failure))
+            self.resolve_anew().await
         } else {
             self.outcome().await
         };
         match outcome {
             Ok(block) => {
-                let mut response = Response::new(Full::new(Bytes::copy_from_slice(&block)));
+                let mut response = Response::new(AnswerBody::whole(Bytes::copy_from_slice(&block)));
                 response
                     .headers_mut()
                     .insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -176,6 +165,16 @@ impl Desk {
             }
             Err(problem) => text(StatusCode::SERVICE_UNAVAILABLE, &problem),
         }
+    }
+
+    async fn resolve_anew(&self) -> Outcome {
+        let visit = self.store.visit();
+        let batch = Batch::new(&self.store, self.store.deadline());
+        let resolved = self.variables.resolve(&batch).await;
+        if let Some(visit) = visit {
+            visit.end().await;
+        }
+        resolved.map(Arc::new).map_err(|failure| explained(&failure))
     }
 
     async fn outcome(&self) -> Outcome {
@@ -194,11 +193,12 @@ impl Desk {
             None => !self.is_closed.load(Ordering::Relaxed),
             Some(answered) => {
                 let mut answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
-                let is_first = !answered.contains(&peer) && answered.len() < MOST_PROCESSES;
-                if is_first {
+                let times = answered.iter().filter(|answered| **answered == peer).count();
+                let may_ask = times < MOST_IN_ONE_PROCESS && answered.len() < MOST_ANSWERS;
+                if may_ask {
                     answered.push(peer);
                 }
-                is_first
+                may_ask
             }
         }
     }
@@ -209,8 +209,8 @@ fn explained(failure: &Failure) -> Arc<str> {
     format!("{failure}; hint: {hint}").into()
 }
 
-fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::copy_from_slice(text.as_bytes())));
+fn text(status: StatusCode, text: &str) -> Response<AnswerBody> {
+    let mut response = Response::new(AnswerBody::whole(Bytes::copy_from_slice(text.as_bytes())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -222,5 +222,7 @@ const PATH: &str = "/environment";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Processes that are remembered on Managed Instances; there are 1,024 at most at any time.
-const MOST_PROCESSES: usize = 4096;
+/// Of two wrappers in a chain each asks, in what is one process.
+const MOST_IN_ONE_PROCESS: usize = 2;
+/// Answers that are remembered on Managed Instances; there are 1,024 processes at most at any time.
+const MOST_ANSWERS: usize = 8192;

@@ -3,14 +3,13 @@
 //! The exec wrapper asks for them on the Unix socket. What it is given stays as it is for the life of its program, so
 //! nothing is held here for longer than somebody may ask for it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use strongroom_core::document::Document;
 use strongroom_core::format;
 use strongroom_core::reference::{Reference, SecretId};
 use strongroom_core::settings::ReferringVariable;
-use tokio::task::JoinSet;
+use strongroom_vault::error::Error;
 use zeroize::Zeroizing;
 
 use crate::exit::{Category, Failure};
@@ -22,7 +21,7 @@ pub(crate) type Block = Zeroizing<Vec<u8>>;
 /// The function's variables that refer to secrets.
 pub(crate) struct Variables(Vec<ReferringVariable>);
 
-type Secrets = BTreeMap<SecretId, Result<Arc<Secret>, Arc<strongroom_vault::error::Error>>>;
+type Secrets = Vec<(SecretId, Result<Arc<Secret>, Arc<Error>>)>;
 
 impl Variables {
     pub(crate) fn new(variables: Vec<ReferringVariable>) -> Arc<Self> {
@@ -65,20 +64,16 @@ impl Variables {
 
     /// Each secret once, side by side.
     async fn read(&self, batch: &Arc<Batch>) -> Secrets {
-        let mut reads = JoinSet::new();
-        let mut secrets = Secrets::new();
+        let mut ids: Vec<&SecretId> = Vec::new();
         for reference in self.0.iter().flat_map(|variable| variable.template.references()) {
-            let id = reference.secret.clone();
-            let frozen = || Err(Arc::new(strongroom_vault::error::Error::Frozen));
-            if secrets.insert(id.clone(), frozen()).is_none() {
-                let batch = Arc::clone(batch);
-                reads.spawn(async move { (batch.secret_by_any_path(&id).await, id) });
+            if !ids.contains(&&reference.secret) {
+                ids.push(&reference.secret);
             }
         }
-        while let Some(read) = reads.join_next().await {
-            if let Ok((outcome, id)) = read {
-                secrets.insert(id, outcome);
-            }
+        batch.begin(ids.iter().copied());
+        let mut secrets = Secrets::new();
+        for id in ids {
+            secrets.push((id.clone(), batch.secret_by_any_path(id).await));
         }
         secrets
     }
@@ -93,9 +88,9 @@ fn value_of(
 ) -> Result<Zeroizing<String>, Failure> {
     let ReferringVariable { name, .. } = variable;
     let Reference { secret: id, field, default } = reference;
-    let secret = match secrets.get(id) {
-        Some(Ok(secret)) => secret,
-        Some(Err(error)) => {
+    let secret = match secrets.iter().find(|(known, _)| known == id) {
+        Some((_, Ok(secret))) => secret,
+        Some((_, Err(error))) => {
             return Err(Failure::of_vault(&format!("{name}: cannot read {id}"), error));
         }
         None => unreachable!("every reference's secret was asked for"),

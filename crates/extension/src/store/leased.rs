@@ -1,6 +1,5 @@
 //! The leases of the secrets that were delivered: renewed in time, and told when they end.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,16 +10,19 @@ use strongroom_vault::client::LeaseRenewal;
 use strongroom_vault::clock::Deadline;
 use strongroom_vault::error::Error;
 use strongroom_vault::token::Token;
-use tokio::task::JoinSet;
 
 use super::Store;
+use crate::flight::Flight;
 
-/// Leases by the secret they are on: the newest of each.
+type Renewal = Result<LeaseRenewal, Arc<Error>>;
+
+/// Leases, of each secret the newest.
 #[derive(Default)]
-pub(super) struct Leased(Mutex<BTreeMap<SecretId, Held>>);
+pub(super) struct Leased(Mutex<Vec<Held>>);
 
 #[derive(Clone)]
 struct Held {
+    id: SecretId,
     lease_id: Arc<str>,
     lease: SecretLease,
     /// The token it was read with, with which it ends.
@@ -40,19 +42,22 @@ impl Leased {
     ) {
         let Some((lease_id, seconds, renewable)) = answer.lease() else { return };
         let held = Held {
+            id: id.clone(),
             lease_id: lease_id.into(),
             lease: SecretLease::new(now, seconds, renewable),
             token: Arc::clone(token),
             no_renewal_before: 0,
         };
-        self.lock().insert(id.clone(), held);
+        let mut leases = self.lock();
+        leases.retain(|other| other.id != *id);
+        leases.push(held);
     }
 
     pub(super) fn forget(&self) {
         self.lock().clear();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<SecretId, Held>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Held>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -67,56 +72,51 @@ impl Store {
     ) -> Vec<SecretId> {
         let now = self.client.clock().now();
         let mut to_read = Vec::new();
-        let mut renewals = JoinSet::new();
-        for (id, held) in self.leased.lock().iter() {
+        let mut renewals = Vec::new();
+        for held in self.leased.lock().iter() {
             match held.lease.need(now, until) {
-                _ if !self.session.is_current(&held.token) => to_read.push(id.clone()),
-                SecretNeed::Reading => to_read.push(id.clone()),
+                _ if !self.session.is_current(&held.token) => to_read.push(held.id.clone()),
+                SecretNeed::Reading => to_read.push(held.id.clone()),
                 SecretNeed::Renewal if now >= held.no_renewal_before => {
-                    let (store, id, held) = (Arc::clone(self), id.clone(), held.clone());
-                    renewals.spawn(async move {
-                        let renewal = store.client.renew_lease(
-                            &held.lease_id,
-                            held.lease.increment(),
-                            &held.token,
-                            give_up,
-                        );
-                        (renewal.await, id, held)
-                    });
+                    renewals.push((self.begin_renewal(held.clone(), give_up), held.clone()));
                 }
                 SecretNeed::Renewal | SecretNeed::Nothing => {}
             }
         }
-        while let Some(renewal) = renewals.join_next().await {
-            let Ok((outcome, id, held)) = renewal else { continue };
-            if !self.note_renewal(&id, held, outcome, until) {
+        for (renewal, held) in renewals {
+            let outcome = renewal.outcome().await.unwrap_or(Err(Arc::new(Error::Frozen)));
+            let id = held.id.clone();
+            if !self.note_renewal(held, outcome, until) {
                 to_read.push(id);
             }
         }
         to_read
     }
 
+    fn begin_renewal(self: &Arc<Self>, held: Held, give_up: Deadline) -> Arc<Flight<Renewal>> {
+        let store = Arc::clone(self);
+        Flight::begin(async move {
+            let (lease, increment) = (&*held.lease_id, held.lease.increment());
+            store.client.renew_lease(lease, increment, &held.token, give_up).await.map_err(Arc::new)
+        })
+    }
+
     /// Forgets the lease of a secret that nobody will read again.
     pub(crate) fn drop_lease(&self, id: &SecretId) {
-        self.leased.lock().remove(id);
+        self.leased.lock().retain(|held| held.id != *id);
     }
 
     /// Whether the lease is good after its renewal was tried.
-    fn note_renewal(
-        &self,
-        id: &SecretId,
-        mut held: Held,
-        outcome: Result<LeaseRenewal, Error>,
-        until: UnixMilliseconds,
-    ) -> bool {
+    fn note_renewal(&self, mut held: Held, outcome: Renewal, until: UnixMilliseconds) -> bool {
         let now = self.client.clock().now();
+        let id = &held.id;
         let is_good = match outcome {
             Ok(renewal) => {
                 tracing::debug!("lease of {id} renewed for {} s", renewal.lease_duration);
                 held.lease = held.lease.renewed(now, renewal.lease_duration, renewal.renewable);
                 held.lease.need(now, until) != SecretNeed::Reading
             }
-            Err(error @ Error::Refused { status: 400..500, .. }) => {
+            Err(error) if matches!(*error, Error::Refused { status: 400..500, .. }) => {
                 tracing::debug!("the lease of {id} cannot be renewed: {error}");
                 false
             }
@@ -127,9 +127,8 @@ impl Store {
             }
         };
         // It may have been read again meanwhile.
-        if let Some(current) = self.leased.lock().get_mut(id)
-            && current.lease_id == held.lease_id
-        {
+        let mut leases = self.leased.lock();
+        if let Some(current) = leases.iter_mut().find(|current| current.lease_id == held.lease_id) {
             *current = held;
         }
         is_good

@@ -3,9 +3,9 @@
 //! Which others it needs is found by rendering: what is missing is noted, read, and the template rendered again.
 //! <https://docs.rs/minijinja/latest/minijinja/syntax/index.html>
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,13 +13,12 @@ use minijinja::value::{Kwargs, Object};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, context};
 use serde_json::Value as Json;
 use strongroom_core::reference::SecretId;
-use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::exit::{Category, Failure};
 use crate::store::{Batch, Secret};
 
-type Secrets = BTreeMap<SecretId, Arc<Secret>>;
+type Secrets = Vec<Arc<Secret>>;
 
 /// What the template at `file` makes of the secrets, and which they are.
 pub(super) async fn render(
@@ -28,10 +27,13 @@ pub(super) async fn render(
     batch: &Arc<Batch>,
 ) -> Result<(Zeroizing<Vec<u8>>, Vec<Arc<Secret>>), Failure> {
     let source = read(file)?;
-    let mut secrets = Secrets::from([(own.id.clone(), Arc::clone(&own))]);
+    let mut secrets = vec![Arc::clone(&own)];
     for _ in 0..MOST_ROUNDS {
-        match render_with(file, &source, &own, &secrets)? {
-            Rendered::Done(text) => return Ok((text, secrets.into_values().collect())),
+        // A defect of the engine costs this file, not the environment.
+        let rendered =
+            catch_unwind(AssertUnwindSafe(|| render_with(file, &source, &own, &secrets)));
+        match rendered.unwrap_or_else(|_| Err(failed(file, "a defect of the extension")))? {
+            Rendered::Done(text) => return Ok((text, secrets)),
             Rendered::Wants(ids) => secrets.extend(read_all(file, ids, batch).await?),
         }
     }
@@ -41,7 +43,7 @@ pub(super) async fn render(
 enum Rendered {
     Done(Zeroizing<Vec<u8>>),
     /// It asked for these, too.
-    Wants(BTreeSet<SecretId>),
+    Wants(Vec<SecretId>),
 }
 
 fn render_with(
@@ -50,10 +52,10 @@ fn render_with(
     own: &Secret,
     secrets: &Secrets,
 ) -> Result<Rendered, Failure> {
-    let known: BTreeMap<SecretId, Value> =
-        secrets.iter().map(|(id, secret)| (id.clone(), data_of(secret))).collect();
+    let known: Vec<(SecretId, Value)> =
+        secrets.iter().map(|secret| (secret.id.clone(), data_of(secret))).collect();
     let data = data_of(own);
-    let wanted = Arc::new(Mutex::new(BTreeSet::new()));
+    let wanted = Arc::new(Mutex::new(Vec::new()));
     let mut environment = Environment::empty();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_keep_trailing_newline(true);
@@ -73,10 +75,14 @@ fn render_with(
             None => return Err(ErrorKind::InvalidOperation.into()),
         };
         let id = SecretId { version, ..SecretId::newest(path) };
-        Ok::<_, minijinja::Error>(known.get(&id).cloned().unwrap_or_else(|| {
-            asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
-            Value::from_object(Unread)
-        }))
+        if let Some((_, data)) = known.iter().find(|(known, _)| *known == id) {
+            return Ok(data.clone());
+        }
+        let mut asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !asked.contains(&id) {
+            asked.push(id);
+        }
+        Ok::<_, minijinja::Error>(Value::from_object(Unread))
     });
     let name = file.display().to_string();
     let rendered = environment
@@ -101,21 +107,11 @@ impl Object for Unread {
     }
 }
 
-async fn read_all(
-    file: &Path,
-    ids: BTreeSet<SecretId>,
-    batch: &Arc<Batch>,
-) -> Result<Secrets, Failure> {
-    let mut reads = JoinSet::new();
-    for id in ids {
-        let batch = Arc::clone(batch);
-        reads.spawn(async move { (batch.secret(&id).await, id) });
-    }
+async fn read_all(file: &Path, ids: Vec<SecretId>, batch: &Arc<Batch>) -> Result<Secrets, Failure> {
+    batch.begin(ids.iter());
     let mut secrets = Secrets::new();
-    while let Some(read) = reads.join_next().await {
-        let Ok((outcome, id)) = read else {
-            return Err(failed(file, "a secret was not read because of a defect of the extension"));
-        };
+    for id in ids {
+        let outcome = batch.secret(&id).await;
         let attempt = format!("cannot read {id} (from template {})", file.display());
         let secret = outcome.map_err(|error| Failure::of_vault(&attempt, &error))?;
         if secret.present().is_none() {
@@ -127,7 +123,7 @@ async fn read_all(
             return Err(Failure::new(Category::SecretMissing, message)
                 .with_hint("check the path; for KV v2 it has data/ in it"));
         }
-        secrets.insert(id, secret);
+        secrets.push(secret);
     }
     Ok(secrets)
 }

@@ -16,7 +16,7 @@ use crate::session::Session;
 use crate::store::{Leases, Problem};
 
 /// A body for a client.
-pub(super) enum AnswerBody {
+pub(in crate::delivery) enum AnswerBody {
     /// These bytes.
     Whole(Bytes),
     /// What Vault sends, as it comes, looked through for leases.
@@ -24,14 +24,14 @@ pub(super) enum AnswerBody {
 }
 
 /// A body that is passed on, and what it is looked through for.
-pub(super) struct Streamed {
+pub(in crate::delivery) struct Streamed {
     body: ResponseBody,
     leases: Leases,
     session: Arc<Session>,
 }
 
 impl AnswerBody {
-    pub(super) fn whole(bytes: Bytes) -> Self {
+    pub(in crate::delivery) fn whole(bytes: Bytes) -> Self {
         Self::Whole(bytes)
     }
 
@@ -91,14 +91,14 @@ pub(super) fn own_error(status: u16, text: &str) -> Response<AnswerBody> {
 }
 
 /// An answer that asks the client to come back in a second.
-pub(super) fn busy(text: &str) -> Response<AnswerBody> {
+pub(in crate::delivery) fn busy(text: &str) -> Response<AnswerBody> {
     let mut response = own_error(503, text);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
 /// The answer to a client whose request has none of Vault.
-pub(super) fn of_problem(problem: &Problem) -> Response<AnswerBody> {
+pub(in crate::delivery) fn of_problem(problem: &Problem) -> Response<AnswerBody> {
     let status = match problem {
         Problem::Vault(Error::Busy) => return busy(&explain(problem)),
         Problem::Broken(_) | Problem::Defect | Problem::Token(_) => 500,

@@ -1,0 +1,81 @@
+//! SnapStart: nothing of Vault's may lie in a snapshot, which is taken at a moment that nobody tells us.
+//!
+//! Lambda takes it when the runtime is done with its init, and the function's own code may ask the local Vault API
+//! until then, or in a hook. So from the registration to the first invocation the extension keeps nothing: when the
+//! last request that is under way has its answer, the token is revoked and what came with it forgotten, before the
+//! answer goes out. A request after the restore logs in with the credentials of its environment.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html>
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::Store;
+
+/// Whether a snapshot may be taken at any moment, and how many requests are under way.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    is_ahead: AtomicBool,
+    under_way: AtomicUsize,
+}
+
+/// A request that is under way while a snapshot is ahead.
+pub(crate) struct Visit {
+    store: Arc<Store>,
+    is_over: bool,
+}
+
+impl Store {
+    /// From now on a snapshot may be taken at any moment: forgets everything.
+    pub(crate) async fn expect_snapshot(&self) {
+        self.snapshot.is_ahead.store(true, Ordering::Relaxed);
+        self.leave_nothing().await;
+    }
+
+    /// An invocation has begun: this environment is one that lives.
+    pub(super) fn end_snapshots(&self) {
+        self.snapshot.is_ahead.store(false, Ordering::Relaxed);
+    }
+
+    /// Begins a request; `None` if no snapshot is ahead.
+    pub(crate) fn visit(self: &Arc<Self>) -> Option<Visit> {
+        if !self.snapshot.is_ahead.load(Ordering::Relaxed) {
+            return None;
+        }
+        self.snapshot.under_way.fetch_add(1, Ordering::Relaxed);
+        Some(Visit { store: Arc::clone(self), is_over: false })
+    }
+
+    async fn leave_nothing(&self) {
+        self.session.end(self.client.clock().deadline_in(REVOKE_TIMEOUT)).await;
+        self.forget();
+    }
+
+    /// Whether the last request has left while a snapshot is still ahead.
+    fn is_left_by_last(&self) -> bool {
+        self.snapshot.under_way.fetch_sub(1, Ordering::Relaxed) == 1
+            && self.snapshot.is_ahead.load(Ordering::Relaxed)
+    }
+}
+
+impl Visit {
+    /// Ends it, before its answer goes out.
+    pub(crate) async fn end(mut self) {
+        self.is_over = true;
+        if self.store.is_left_by_last() {
+            self.store.leave_nothing().await;
+        }
+    }
+}
+
+impl Drop for Visit {
+    /// The client has hung up.
+    fn drop(&mut self) {
+        if !self.is_over && self.store.is_left_by_last() {
+            let store = Arc::clone(&self.store);
+            tokio::spawn(async move { store.leave_nothing().await });
+        }
+    }
+}
+
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);
