@@ -15,10 +15,11 @@ use crate::workspace::Workspace;
 /// Runs `strongroom lab` with these arguments; returns only if it cannot be started.
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     let extension = build::extension(workspace, Profile::Lab, Arch::host())?;
+    let exec = build::exec_wrapper(workspace, Profile::Lab, Arch::host())?;
     let strongroom = build::command_line(workspace, Profile::Lab)?;
     // From the caller's folder, not the root: `--vault PATH` may be relative.
     let mut lab = std::process::Command::new(&strongroom);
-    lab.arg("lab").arg("--extension").arg(&extension.path);
+    lab.arg("lab").arg("--extension").arg(&extension.path).arg("--exec").arg(&exec.path);
     match Bed::Python.install(workspace) {
         Ok(python) => {
             lab.arg("--python").arg(python);

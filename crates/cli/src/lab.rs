@@ -31,14 +31,17 @@ use self::vault::Kind;
 /// Run the whole practice on this machine: Vault, AWS, a function with the layer, and the proofs
 ///
 /// Starts a Vault and stand-ins for AWS's STS and IAM, sets AWS auth up as a person would,
-/// attaches the layer to a function in a local Lambda, calls it cold and warm, rotates the
-/// secret and calls it again. Then it proves that a wrong secret key, an unbound role and a
+/// attaches the layer to a function in a local Lambda, which reads its secret by variable, by file
+/// and through the local Vault API, calls it cold and warm, rotates the secret and calls it again. Then it proves that a wrong secret key, an unbound role and a
 /// wrong server id are refused for the right reason. Exits with 0 only if every check held.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// The extension's binary; without it, `strongroom-extension` beside this program
     #[arg(long, value_name = "PATH")]
     extension: Option<PathBuf>,
+    /// The exec wrapper's binary; without it, `strongroom-exec` beside this program
+    #[arg(long, value_name = "PATH")]
+    exec: Option<PathBuf>,
     /// `bin/python` of a virtual environment that holds `awslambdaric`; without it, a compiled
     /// sample function runs in place of a Python one
     #[arg(long, value_name = "PATH")]
@@ -147,22 +150,30 @@ async fn plan(options: &Options, scratch: &Path, findings: &mut Findings) -> Res
     Ok(Plan {
         function: sample.install(&code)?,
         keep: options.keep,
-        layer: Layer::build(&extension(options)?, scratch)?,
+        layer: Layer::build(&extension(options)?, &exec(options)?, scratch)?,
         vault: Kind::detect(options.vault.as_deref()).await?,
     })
 }
 
 fn extension(options: &Options) -> Result<PathBuf> {
-    let path = match &options.extension {
+    program(options.extension.as_ref(), "extension", "strongroom-extension", "--extension")
+}
+
+fn exec(options: &Options) -> Result<PathBuf> {
+    program(options.exec.as_ref(), "exec wrapper", "strongroom-exec", "--exec")
+}
+
+/// The program that was given, or else the one that lies beside this.
+fn program(given: Option<&PathBuf>, what: &str, name: &str, option: &str) -> Result<PathBuf> {
+    let path = match given {
         Some(path) => path.clone(),
         None => std::env::current_exe()
             .context("cannot tell where this program lies")?
-            .with_file_name("strongroom-extension"),
+            .with_file_name(name),
     };
     if !path.is_file() {
         bail!(
-            "there is no extension at {}; hint: `cargo lab` builds it, or give its path with \
-             --extension",
+            "there is no {what} at {}; hint: `cargo lab` builds it, or give its path with {option}",
             path.display()
         );
     }

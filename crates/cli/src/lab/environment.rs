@@ -23,6 +23,14 @@ const FUNCTION_NAME: &str = "strongroom-lab";
 const SECRET_FILE: &str = "/tmp/vault/secret.json";
 /// Longer than any run: within it a cached answer does not change.
 const CACHE_TTL: &str = "10m";
+/// So short that every invocation has the file read again.
+const REFRESH: &str = "1ms";
+/// The variable in which the function finds its secret.
+const VARIABLE: &str = "API_KEY";
+/// The exec wrapper, as the layer has it.
+const WRAPPER: &str = "/opt/strongroom/exec";
+/// The default, but translated where Lambda's paths cannot be had.
+const SOCKET: &str = "/tmp/.strongroom/socket";
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A directory that becomes `/opt`.
@@ -30,17 +38,22 @@ const FUNCTION_TIMEOUT: Duration = Duration::from_secs(15);
 pub(crate) struct Layer(PathBuf);
 
 impl Layer {
-    /// Lays `extension` out as the layer does.
+    /// Lays `extension` and the exec wrapper out as the layer does.
     ///
     /// # Errors
-    /// It cannot be copied.
-    pub(crate) fn build(extension: &Path, scratch: &Path) -> Result<Self> {
+    /// One of them cannot be copied.
+    pub(crate) fn build(extension: &Path, exec: &Path, scratch: &Path) -> Result<Self> {
         let root = scratch.join("layer");
-        let target = root.join("extensions").join(EXTENSION);
-        let copied = fs::create_dir_all(root.join("extensions"))
-            .and_then(|()| fs::copy(extension, &target))
-            .and_then(|_| fs::set_permissions(&target, fs::Permissions::from_mode(0o755)));
-        copied.with_context(|| format!("cannot make a layer of {}", extension.display()))?;
+        for (program, directory, name) in
+            [(extension, "extensions", EXTENSION), (exec, "strongroom", "exec")]
+        {
+            let directory = root.join(directory);
+            let target = directory.join(name);
+            let copied = fs::create_dir_all(directory)
+                .and_then(|()| fs::copy(program, &target))
+                .and_then(|_| fs::set_permissions(&target, fs::Permissions::from_mode(0o755)));
+            copied.with_context(|| format!("cannot make a layer of {}", program.display()))?;
+        }
         Ok(Self(root))
     }
 }
@@ -100,6 +113,10 @@ impl Environment {
             (v::VAULT_SECRET_PATH, SECRET.to_owned()),
             (v::VAULT_SECRET_FILE, SECRET_FILE.to_owned()),
             (v::VAULT_DEFAULT_CACHE_TTL, CACHE_TTL.to_owned()),
+            (v::STRONGROOM_REFRESH, REFRESH.to_owned()),
+            (VARIABLE, format!("vault:{SECRET}#api-key")),
+            (v::AWS_LAMBDA_EXEC_WRAPPER, WRAPPER.to_owned()),
+            (v::STRONGROOM_SOCKET, SOCKET.to_owned()),
             (v::STRONGROOM_PROXY_PORT, port.to_string()),
         ];
         let config = Config {

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use strongroom_host::{Function, Runtime};
 
 const HANDLER: &str = include_str!("function/handler.py");
+/// On `provided` nobody but the bootstrap heeds the variable.
+const BOOTSTRAP: &str = "#!/bin/sh\nexec \"$AWS_LAMBDA_EXEC_WRAPPER\" ./app\n";
 /// How long an interpreter may take to say what it is.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Prints the versions of Python and of AWS's runtime interface client.
@@ -39,6 +41,8 @@ pub(crate) enum Way {
     Proxy,
     /// The token that the extension holds, through the local Vault API.
     Token,
+    /// From a variable.
+    Variable,
 }
 
 /// The event.
@@ -55,6 +59,7 @@ pub(crate) struct Sight {
     pub(crate) file_mode: Option<String>,
     pub(crate) proxy: Option<SecretString>,
     pub(crate) token: Option<SecretString>,
+    pub(crate) variable: Option<SecretString>,
 }
 
 impl Sample {
@@ -110,10 +115,14 @@ impl Sample {
         let (handler, runtime) = match self {
             Self::Compiled => {
                 let program = std::env::current_exe().with_context(failed)?;
-                let bootstrap = directory.join(compiled::NAME);
-                fs::copy(program, &bootstrap).with_context(failed)?;
-                fs::set_permissions(&bootstrap, fs::Permissions::from_mode(0o755))
-                    .with_context(failed)?;
+                fs::copy(program, directory.join(compiled::NAME)).with_context(failed)?;
+                let bootstrap = directory.join("bootstrap");
+                #[expect(clippy::disallowed_methods, reason = "code of a sample, no secret")]
+                fs::write(&bootstrap, BOOTSTRAP).with_context(failed)?;
+                for program in [directory.join(compiled::NAME), bootstrap] {
+                    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))
+                        .with_context(failed)?;
+                }
                 ("bootstrap", Runtime::Provided)
             }
             Self::Python { interpreter, .. } => {

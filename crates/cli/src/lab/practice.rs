@@ -21,9 +21,9 @@ pub(crate) struct Kept {
     pub(crate) server: Server,
 }
 
-const COLD: &[Way] = &[Way::File, Way::Proxy];
-const WARM: &[Way] = &[Way::File, Way::Proxy, Way::Cached, Way::Token];
-const ROTATED: &[Way] = &[Way::File, Way::Proxy, Way::Cached];
+const COLD: &[Way] = &[Way::Variable, Way::File, Way::Proxy];
+const WARM: &[Way] = &[Way::Variable, Way::File, Way::Proxy, Way::Cached, Way::Token];
+const ROTATED: &[Way] = &[Way::Variable, Way::File, Way::Proxy, Way::Cached];
 
 /// Takes every step and notes what it proved.
 ///
@@ -91,6 +91,8 @@ async fn call_and_end(
     }
     let mode = environment.file_mode()?;
     let (mut warm, _) = steps.take("warm invocation", &[], environment.call(WARM)).await?;
+    let outcome = same(&cold.variable, &held);
+    findings.checks.add("by variable the function saw what Vault holds", outcome);
     findings.checks.add("by file the function saw what Vault holds", same(&cold.file, &held));
     findings.checks.add("by proxy the function saw what Vault holds", same(&cold.proxy, &held));
     findings.checks.add("warm, it saw the same in every way", in_every_way(&warm, &held));
@@ -102,15 +104,25 @@ async fn call_and_end(
     findings.steps.take("secret rotated", &how, operator.rotate()).await?;
     let new = operator.value().await?;
     let call = environment.call(ROTATED);
-    let (rotated, _) = findings.steps.take("invocation after the rotation", &[], call).await?;
-    rotation(&rotated, &held, &new, findings);
-    findings.moments.push(Moment { held: new, name: "rotated", sight: rotated });
+    let (first, _) = findings.steps.take("invocation after the rotation", &[], call).await?;
+    let call = environment.call(ROTATED);
+    let (second, _) = findings.steps.take("one more invocation", &[], call).await?;
+    rotation(&first, &second, &held, &new, findings);
+    findings.moments.push(Moment { held: new.clone(), name: "rotated", sight: first });
+    findings.moments.push(Moment { held: new, name: "one later", sight: second });
     findings.steps.take("SHUTDOWN", &[], environment.shut_down()).await?;
     Ok(token)
 }
 
-/// Files are written at init; an answer is cached only for who asks for that.
-fn rotation(seen: &Sight, old: &SecretString, new: &SecretString, findings: &mut Findings) {
+/// The proxy asks Vault each time, unless its client wants a cached answer. A file that is due is read again beside the
+/// first invocation, so that the second surely sees it. A variable is what it was when the program started.
+fn rotation(
+    first: &Sight,
+    second: &Sight,
+    old: &SecretString,
+    new: &SecretString,
+    findings: &mut Findings,
+) {
     let changed = old.expose_secret() != new.expose_secret();
     let shows = |value: &Option<SecretString>, expected: &SecretString, words: &str| {
         let mut claims = Claims::default();
@@ -118,12 +130,14 @@ fn rotation(seen: &Sight, old: &SecretString, new: &SecretString, findings: &mut
         claims.that(is(value, expected), words, "it showed another");
         claims.outcome()
     };
-    let outcome = shows(&seen.proxy, new, "the proxy showed the new value at once");
+    let outcome = shows(&first.proxy, new, "the proxy showed the new value at once");
     findings.checks.add("after the rotation the proxy shows the new value", outcome);
-    let outcome = shows(&seen.cached, old, "the cache showed the old value within its TTL");
+    let outcome = shows(&first.cached, old, "the cache showed the old value within its TTL");
     findings.checks.add("after the rotation a cached read shows the old value", outcome);
-    let outcome = shows(&seen.file, old, "the file showed the value of its init");
-    findings.checks.add("after the rotation the file shows the value of its init", outcome);
+    let outcome = shows(&second.file, new, "the file showed the new value one invocation later");
+    findings.checks.add("one invocation later the file shows the new value", outcome);
+    let outcome = shows(&second.variable, old, "the variable showed the value of its start");
+    findings.checks.add("the variable shows the value of its program's start", outcome);
 }
 
 async fn second_environment(
@@ -161,6 +175,7 @@ fn same(value: &Option<SecretString>, held: &SecretString) -> Result<String, Str
 
 fn in_every_way(sight: &Sight, held: &SecretString) -> Result<String, String> {
     let mut claims = Claims::default();
+    claims.that(is(&sight.variable, held), "variable equal", "it saw another value");
     claims.that(is(&sight.file, held), "file equal", "it saw another value");
     claims.that(is(&sight.proxy, held), "proxy equal", "it saw another value");
     claims.that(is(&sight.cached, held), "cached read equal", "it saw another value");
@@ -180,8 +195,9 @@ fn expected(exchanges: &[Exchange]) -> Result<String, String> {
     let expected = BTreeMap::from([
         // The login.
         ("write auth/aws/login".to_owned(), 1),
-        // One for the file; by proxy one cold, one warm and one rotated; one to fill the cache.
-        (format!("read {SECRET}"), 5),
+        // One for the file and the variable; one for the file in each of four invocations; by proxy one in each of them,
+        // and one to fill the cache.
+        (format!("read {SECRET}"), 10),
         // The function's, to show the lab the token.
         ("read auth/token/lookup-self".to_owned(), 1),
         // The end.

@@ -152,6 +152,7 @@ fn sights(moments: &[Moment], reveal: bool) -> Table {
     };
     let header = [
         "invocation",
+        "by variable",
         "by file",
         "by proxy",
         "by proxy, cached",
@@ -160,7 +161,12 @@ fn sights(moments: &[Moment], reveal: bool) -> Table {
     ];
     let mut table = table(header);
     for Moment { held, name, sight } in moments {
-        let ways = [("file", &sight.file), ("proxy", &sight.proxy), ("cached", &sight.cached)];
+        let ways = [
+            ("variable", &sight.variable),
+            ("file", &sight.file),
+            ("proxy", &sight.proxy),
+            ("cached", &sight.cached),
+        ];
         let is_equal = |value: &Option<SecretString>| {
             value.as_ref().is_some_and(|value| value.expose_secret() == held.expose_secret())
         };
@@ -168,6 +174,7 @@ fn sights(moments: &[Moment], reveal: bool) -> Table {
             ways.iter().filter(|(_, value)| is_equal(value)).map(|(way, _)| *way).collect();
         table.add_row([
             (*name).to_owned(),
+            shown(sight.variable.as_ref()),
             shown(sight.file.as_ref()),
             shown(sight.proxy.as_ref()),
             shown(sight.cached.as_ref()),

@@ -1,6 +1,6 @@
 //! The binary from end to end, as a person or a program calls it.
 //!
-//! `STRONGROOM_EXTENSION` names the extension's binary, without which there is nothing to try;
+//! `STRONGROOM_EXTENSION` and `STRONGROOM_EXEC` name the layer's binaries, without which there is nothing to try;
 //! `STRONGROOM_PYTHON` `bin/python` with `awslambdaric`; `STRONGROOM_VAULT` a real Vault.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
@@ -13,14 +13,16 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// The checks of every run, in order, whichever Vault and runtime take part.
-const CHECKS: [&str; 15] = [
+const CHECKS: [&str; 17] = [
+    "by variable the function saw what Vault holds",
     "by file the function saw what Vault holds",
     "by proxy the function saw what Vault holds",
     "warm, it saw the same in every way",
     "the file was 0600",
     "after the rotation the proxy shows the new value",
     "after the rotation a cached read shows the old value",
-    "after the rotation the file shows the value of its init",
+    "one invocation later the file shows the new value",
+    "the variable shows the value of its program's start",
     "one login and the expected reads and no more reached Vault",
     "after SHUTDOWN the token is refused",
     "a new environment sees the new value in every way",
@@ -35,8 +37,8 @@ const SECRET: &str = "ABCDEFG9876";
 #[test]
 fn every_check_holds_with_the_embedded_vault_and_a_compiled_function() {
     let test = "every_check_holds_with_the_embedded_vault_and_a_compiled_function";
-    let Some(extension) = part(test, "STRONGROOM_EXTENSION") else { return };
-    let object = object_of(&["--extension", &extension], 0);
+    let Some([extension, exec]) = layer(test) else { return };
+    let object = object_of(&["--extension", &extension, "--exec", &exec], 0);
     assert_all_hold(&object, "embedded");
     assert!(object["runtime"].as_str().unwrap().starts_with("provided"), "{object}");
 }
@@ -44,9 +46,9 @@ fn every_check_holds_with_the_embedded_vault_and_a_compiled_function() {
 #[test]
 fn every_check_holds_with_the_embedded_vault_and_python() {
     let test = "every_check_holds_with_the_embedded_vault_and_python";
-    let Some(extension) = part(test, "STRONGROOM_EXTENSION") else { return };
+    let Some([extension, exec]) = layer(test) else { return };
     let Some(python) = part(test, "STRONGROOM_PYTHON") else { return };
-    let object = object_of(&["--extension", &extension, "--python", &python], 0);
+    let object = object_of(&["--extension", &extension, "--exec", &exec, "--python", &python], 0);
     assert_all_hold(&object, "embedded");
     assert!(object["runtime"].as_str().unwrap().starts_with("python3."), "{object}");
 }
@@ -54,31 +56,31 @@ fn every_check_holds_with_the_embedded_vault_and_python() {
 #[test]
 fn every_check_holds_with_real_vault() {
     let test = "every_check_holds_with_real_vault";
-    let Some(extension) = part(test, "STRONGROOM_EXTENSION") else { return };
+    let Some([extension, exec]) = layer(test) else { return };
     let Some(vault) = part(test, "STRONGROOM_VAULT") else { return };
-    let object = object_of(&["--extension", &extension, "--vault", &vault], 0);
+    let object = object_of(&["--extension", &extension, "--exec", &exec, "--vault", &vault], 0);
     assert_all_hold(&object, "external");
 }
 
 #[test]
 fn the_tables_mask_values_unless_they_are_to_be_revealed() {
     let test = "the_tables_mask_values_unless_they_are_to_be_revealed";
-    let Some(extension) = part(test, "STRONGROOM_EXTENSION") else { return };
+    let Some([extension, exec]) = layer(test) else { return };
     let said = |arguments: &[&str]| {
         let output = lab(arguments);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
     };
-    let masked = said(&["--extension", &extension]);
-    assert!(masked.contains("15 of 15 checks held"), "{masked}");
+    let masked = said(&["--extension", &extension, "--exec", &exec]);
+    assert!(masked.contains("17 of 17 checks held"), "{masked}");
     assert!(!masked.contains(SECRET), "{masked}");
-    let revealed = said(&["--extension", &extension, "--reveal"]);
+    let revealed = said(&["--extension", &extension, "--exec", &exec, "--reveal"]);
     assert!(revealed.contains(SECRET), "{revealed}");
 }
 
 #[test]
 fn a_program_that_is_no_extension_breaks_the_practice_and_is_named() {
-    let object = object_of(&["--extension", "/bin/true"], 1);
+    let object = object_of(&["--extension", "/bin/true", "--exec", "/bin/true"], 1);
     assert_eq!(object["ok"], false);
     let last = object["checks"].as_array().unwrap().last().unwrap();
     assert_eq!(last["name"], "the practice ran to its end");
@@ -96,9 +98,11 @@ fn what_cannot_be_used_is_told_with_what_to_do() {
         assert!(detail.contains(expected), "{detail}");
     };
     check(&["--extension", "/nowhere"], "there is no extension at /nowhere; hint:");
-    check(&["--extension", "/bin/true", "--vault", "/bin/true"], "/bin/true is no Vault");
-    check(&["--extension", "/bin/true", "--vault", "/nowhere"], "cannot run /nowhere");
-    check(&["--extension", "/bin/true", "--python", "/bin/false"], "has no awslambdaric");
+    let no_exec = ["--extension", "/bin/true", "--exec", "/nowhere"];
+    check(&no_exec, "there is no exec wrapper at /nowhere; hint:");
+    check(&["--extension", "/bin/true", "--exec", "/bin/true", "--vault", "/bin/true"], "/bin/true is no Vault");
+    check(&["--extension", "/bin/true", "--exec", "/bin/true", "--vault", "/nowhere"], "cannot run /nowhere");
+    check(&["--extension", "/bin/true", "--exec", "/bin/true", "--python", "/bin/false"], "has no awslambdaric");
 }
 
 #[test]
@@ -143,6 +147,11 @@ fn assert_all_hold(object: &Value, kind: &str) {
         assert_eq!(check["ok"], true, "{check}");
         assert!(!check["detail"].as_str().unwrap().is_empty());
     }
+}
+
+/// What the layer holds.
+fn layer(test: &str) -> Option<[String; 2]> {
+    Some([part(test, "STRONGROOM_EXTENSION")?, part(test, "STRONGROOM_EXEC")?])
 }
 
 /// A part that only the caller can name; without it the test is skipped, and says so.

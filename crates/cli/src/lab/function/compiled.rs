@@ -1,4 +1,4 @@
-//! The compiled sample function: this program, copied to `bootstrap`, speaking the Runtime API.
+//! The compiled sample function: this program, copied to `app`, speaking the Runtime API.
 //! It does what `handler.py` does, word for word.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::{Way, Wish};
 
-/// The name under which Lambda executes a function without a managed runtime.
-pub(crate) const NAME: &str = "bootstrap";
+/// The name under which the function's bootstrap executes it.
+pub(crate) const NAME: &str = "app";
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 const REQUEST_ID: &str = "Lambda-Runtime-Aws-Request-Id";
 const READ_PATIENCE: Duration = Duration::from_secs(5);
@@ -75,6 +75,7 @@ fn handle(event: &[u8]) -> Result<Value> {
             Way::Proxy => seen["proxy"] = api_key(ask(&path, &[])?),
             // Only the lab wants it: to prove that it is worth nothing after SHUTDOWN.
             Way::Token => seen["token"] = ask("auth/token/lookup-self", &[])?["data"]["id"].take(),
+            Way::Variable => seen["variable"] = variable("API_KEY")?.into(),
         }
     }
     Ok(seen)

@@ -1,6 +1,7 @@
 """The lab's sample function: returns what it reads in each of the ways it is asked for.
 
-It holds no code of Vault's or of Strongroom's: a file is a file, and the local Vault API is HTTP.
+It holds no code of Vault's or of Strongroom's: a variable is a variable, a file is a file, and the
+local Vault API is HTTP.
 """
 
 import json
@@ -38,6 +39,8 @@ def handler(event, _context):
     """Reads in the ways that `event` lists, and tells."""
     ways = event["read"]
     seen = {}
+    if "variable" in ways:
+        seen["variable"] = os.environ["API_KEY"]
     if "file" in ways:
         seen["file"] = by_file()
         seen["file_mode"] = f"{stat.S_IMODE(os.stat(FILE).st_mode):04o}"
