@@ -12,6 +12,7 @@ mod names;
 mod outages;
 mod preparation;
 mod shutdown;
+mod snapstart;
 mod tokens;
 mod variables;
 

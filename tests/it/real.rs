@@ -5,6 +5,7 @@
 mod answers;
 mod binding;
 mod emulator;
+mod freshness;
 mod hvac;
 mod leases;
 mod outage;

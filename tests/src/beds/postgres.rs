@@ -58,6 +58,26 @@ impl Postgres {
         Self { _process: process, directory }
     }
 
+    /// Whether a user can log in, which it can from its lease's beginning to its end.
+    ///
+    /// # Panics
+    /// If `psql` does not start.
+    #[must_use]
+    pub fn lets_in(&self, user: &str) -> bool {
+        let mut psql = Command::new(programs().expect("PostgreSQL is installed").join("psql"));
+        psql.args([
+            "--no-psqlrc",
+            "--dbname",
+            "postgres",
+            "--command",
+            "SELECT 1",
+            "--username",
+            user,
+        ]);
+        psql.arg("--host").arg(self.directory.path());
+        psql.output().expect("psql starts").status.success()
+    }
+
     /// Has Vault make users here: `database/creds/app` is leased for an hour.
     pub fn serve(&self, vault: &Vault) {
         let socket = self.directory.path().display();
