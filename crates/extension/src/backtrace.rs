@@ -14,3 +14,22 @@ extern "C" fn _Unwind_Backtrace(_trace: *const c_void, _argument: *mut c_void) -
     const END_OF_STACK: c_int = 5;
     END_OF_STACK
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_panic_is_unwound_and_caught_as_ever() {
+        struct Dropped<'a>(&'a std::sync::atomic::AtomicBool);
+        impl Drop for Dropped<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let is_dropped = std::sync::atomic::AtomicBool::new(false);
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _dropped = Dropped(&is_dropped);
+            panic!("a panic of the test");
+        }));
+        assert!(caught.is_err() && is_dropped.into_inner());
+    }
+}

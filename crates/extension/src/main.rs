@@ -1,7 +1,7 @@
 //! The extension: gives a Lambda function its Vault secrets as files and through a local Vault API.
 
 mod assembly;
-#[cfg(target_env = "musl")]
+#[cfg(any(test, target_env = "musl"))]
 mod backtrace;
 mod delivery;
 mod exit;

@@ -183,7 +183,7 @@ impl Order {
         };
         let (bytes, secrets) = match format::written(format, document) {
             Ok(Some(bytes)) => (bytes, vec![Arc::clone(&secret)]),
-            Ok(None) => self.from_template(Arc::clone(&secret), batch).await?,
+            Ok(None) => self.by_template(Arc::clone(&secret), batch).await?,
             Err(error) => return Err(self.not_formatted(&error)),
         };
         let fingerprint = match format {
@@ -196,7 +196,7 @@ impl Order {
         Ok(Content { bytes, fingerprint, secrets })
     }
 
-    async fn from_template(
+    async fn by_template(
         &self,
         own: Arc<Secret>,
         batch: &Arc<Batch>,

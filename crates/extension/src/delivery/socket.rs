@@ -15,7 +15,7 @@ use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use strongroom_core::settings::{self, Given};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::proxy::AnswerBody;
 use super::serving::{self, Host, Manners, Stream};
@@ -107,10 +107,13 @@ impl Desk {
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener) {
+        let places = Arc::new(Semaphore::new(MOST_AT_ONCE));
         loop {
+            // Nobody closes the semaphore. Who finds no place waits in the kernel's queue.
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::spawn(Arc::clone(&self).serve_connection(stream));
+                    tokio::spawn(Arc::clone(&self).serve_connection(stream, place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a client of the socket");
@@ -120,7 +123,7 @@ impl Desk {
         }
     }
 
-    async fn serve_connection(self: Arc<Self>, stream: UnixStream) {
+    async fn serve_connection(self: Arc<Self>, stream: UnixStream, place: OwnedSemaphorePermit) {
         let Some(peer) = process::Identity::of_peer(&stream) else {
             tracing::warn!("a process of another user asked on the socket and was refused");
             return;
@@ -130,6 +133,7 @@ impl Desk {
         if let Err(error) = serving::serve(Stream::Unix(stream), host, manners).await {
             tracing::debug!(%error, "a client of the socket went away");
         }
+        drop(place);
         self.answered.notify_one();
     }
 
@@ -222,6 +226,8 @@ const PATH: &str = "/environment";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Clients at the same time; there is one, or on Managed Instances one for each of the runtime's processes.
+const MOST_AT_ONCE: usize = 64;
 /// Of two wrappers in a chain each asks, in what is one process.
 const MOST_IN_ONE_PROCESS: usize = 2;
 /// Answers that are remembered on Managed Instances; there are 1,024 processes at most at any time.
