@@ -142,6 +142,18 @@ pub fn available(test: &str, parts: &[Part]) -> bool {
     false
 }
 
+/// The path of cfn-lint's program.
+///
+/// # Panics
+/// If `STRONGROOM_CFN_LINT` is not set.
+#[must_use]
+pub fn cfn_lint() -> PathBuf {
+    let program = path("STRONGROOM_CFN_LINT");
+    let python = program.with_file_name("python3");
+    took_part(&format!("cfn-lint {}", distribution(&python, "cfn-lint")));
+    program
+}
+
 /// The path of the built extension.
 ///
 /// # Panics

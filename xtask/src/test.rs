@@ -33,16 +33,23 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, filter: &[String]) -> Resu
 /// Runs everything that can run; the second part says whether all of it ended well.
 fn run_all(workspace: &Workspace, quick: bool, filter: &[String]) -> Result<(Report, Result<()>)> {
     let mut report = Report::default();
-    let extension = build::extension(workspace, Profile::Lab, Arch::host())?;
-    let exec_wrapper = build::exec_wrapper(workspace, Profile::Lab, Arch::host())?;
+    // Installing keeps a processor busy at times, and compiling the others.
+    let (parts, built) = std::thread::scope(|scope| {
+        let parts = scope.spawn(|| Bed::TESTED.map(|bed| (bed, part(workspace, bed, quick))));
+        let built = build::extension(workspace, Profile::Lab, Arch::host()).and_then(|extension| {
+            Ok((extension, build::exec_wrapper(workspace, Profile::Lab, Arch::host())?))
+        });
+        (parts.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), built)
+    });
+    let (extension, exec_wrapper) = built?;
     let mut tests = workspace.cargo();
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     tests.env("STRONGROOM_EXTENSION", &extension.path);
     tests.env("STRONGROOM_EXEC", &exec_wrapper.path);
-    for bed in Bed::TESTED {
+    for (bed, part) in parts {
         // A part that an outer shell names is not a part of this run.
         tests.env_remove(bed.variable());
-        match part(workspace, bed, quick) {
+        match part {
             Ok(program) => {
                 tests.env(bed.variable(), program);
             }

@@ -1,6 +1,7 @@
-//! AWS's Lambda runtime interface emulator, with AWS's Python client, in mounts and processes of its own.
+//! AWS's Lambda runtime interface emulator, with AWS's own clients, in mounts and processes of its own.
 //!
-//! It runs where a sandbox does: the layer at `/opt`, the function at `/var/task`, an empty `/tmp`.
+//! It runs where a sandbox does: the layer at `/opt`, the function at `/var/task`, its language at `/var/lang`, an empty
+//! `/tmp`.
 //! All of it must happen inside [`super::in_private_network`], as its ports and the extension's are fixed.
 
 use std::fs::{self, Permissions};
@@ -14,7 +15,10 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use strongroom_host::{Function, Runtime};
+
 use super::client::{self, Answer};
+use super::language::Language;
 use super::moto::AccessKey;
 use super::practice;
 use super::process::{PATIENCE, Process};
@@ -30,12 +34,15 @@ const INVOKE: &str = "127.0.0.1:9080";
 /// `/tmp` comes last, since everything that is mounted lies below it.
 const ENTER: &str = r#"
 set -eu
-root=$1 rie=$2 environment=$3 interpreter=$4 closed=$5; shift 5
+root=$1 rie=$2 task=$3 language=$4 interpreter=$5 closed=$6; shift 6
 mount -t tmpfs -o mode=0755 tmpfs /mnt
-mkdir /mnt/python /mnt/interpreter /mnt/bin
+mkdir /mnt/language /mnt/interpreter /mnt/bin /mnt/task
 touch /mnt/bin/aws-lambda-rie
 mount --bind "$rie" /mnt/bin/aws-lambda-rie
-mount --bind "$environment" /mnt/python
+mount --bind "$task" /mnt/task
+if [ -n "$language" ]; then
+    mount --bind "$language" /mnt/language
+fi
 if [ -n "$closed" ]; then
     mount --bind "$interpreter" /mnt/interpreter
     mount -t tmpfs -o mode=0755 tmpfs "$closed"
@@ -45,24 +52,53 @@ fi
 mount --bind "$root/opt" /opt
 mount -t tmpfs -o mode=0755 tmpfs /var
 mkdir /var/task /var/runtime
-mount --bind "$root/task" /var/task
+mount --bind /mnt/task /var/task
 mount --bind "$root/runtime" /var/runtime
+if [ -n "$language" ]; then
+    mkdir /var/lang
+    mount --bind /mnt/language /var/lang
+fi
 mount --bind "$root/tmp" /tmp
-cd /
-exec /mnt/bin/aws-lambda-rie "$@" /var/runtime/bootstrap app.handler
+cd /var/task
+exec /mnt/bin/aws-lambda-rie "$@"
 "#;
 
+/// Starts a managed runtime as Lambda's own script of this name does, the exec wrapper included.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html>
 const BOOTSTRAP: &str = r#"#!/bin/sh
 cd /var/task
-export PYTHONPATH=/var/task
-exec /mnt/python/bin/python3 -m awslambdaric "$_HANDLER"
+export LAMBDA_TASK_ROOT=/var/task PYTHONPATH=/var/task
+exec $AWS_LAMBDA_EXEC_WRAPPER {COMMAND} "$_HANDLER"
 "#;
+
+/// The code of a function.
+#[derive(Clone, Debug)]
+pub enum Code {
+    /// What its example is in this language.
+    Example(Language),
+    /// `app.py`, with a function `handler(event, context)`.
+    Python(String),
+}
+
+impl From<Language> for Code {
+    fn from(language: Language) -> Self {
+        Self::Example(language)
+    }
+}
+
+impl From<&str> for Code {
+    fn from(source: &str) -> Self {
+        Self::Python(source.to_owned())
+    }
+}
 
 /// What to run under the emulator.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// `app.py`, with a function `handler(event, context)`.
-    pub function: String,
+    /// The function.
+    pub function: Code,
+    /// The exec wrapper's binary, for the layer.
+    pub exec: Option<PathBuf>,
     /// The extension's binary; without one the function runs alone.
     pub extension: Option<PathBuf>,
     /// The sandbox's variables; nothing is inherited.
@@ -72,9 +108,15 @@ pub struct Launch {
 impl Launch {
     /// A function with the practice's variables: region, credentials, and where Vault is.
     #[must_use]
-    pub fn practice(function: &str, extension: &Path, vault: &Vault, session: &AccessKey) -> Self {
+    pub fn practice(
+        function: impl Into<Code>,
+        extension: &Path,
+        vault: &Vault,
+        session: &AccessKey,
+    ) -> Self {
         let mut launch = Self {
-            function: function.to_owned(),
+            function: function.into(),
+            exec: None,
             extension: Some(extension.to_owned()),
             environment: Vec::new(),
         };
@@ -94,8 +136,13 @@ impl Launch {
 
     /// Sets a variable of the sandbox, in the place of an earlier value.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.environment.retain(|(set, _)| set != name);
+        self.unset(name);
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Takes a variable of the sandbox away.
+    pub fn unset(&mut self, name: &str) {
+        self.environment.retain(|(set, _)| set != name);
     }
 
     /// Lambda Managed Instances: this many invocations at once, as uid 993, initialised at start.
@@ -115,26 +162,24 @@ impl Rie {
     /// Starts the emulator; on demand, the sandbox itself starts with the first invocation.
     ///
     /// # Panics
-    /// If `STRONGROOM_RIE` or `STRONGROOM_PYTHON` is not set, or it does not listen.
+    /// If `STRONGROOM_RIE` or what the function's language needs is not set, or it does not listen.
     #[must_use]
     pub fn start(launch: &Launch) -> Self {
         let rie = super::path("STRONGROOM_RIE");
-        let python = super::path("STRONGROOM_PYTHON");
         super::took_part(&format!("AWS Lambda RIE {}", version(&rie)));
-        super::took_part(&format!("awslambdaric {}", super::distribution(&python, "awslambdaric")));
 
         let root = TempDir::new().expect("a temporary directory");
-        lay_out(root.path(), launch);
-        let environment = python.ancestors().nth(2).expect("a virtual environment has bin/python3");
-        let interpreter = interpreter(&python);
+        let sandbox = lay_out(root.path(), launch);
         let mut command = Command::new("unshare");
         // A process namespace, so that nothing of the sandbox outlives it.
         command.args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
         command.args(["sh", "-c", ENTER, "sh"]);
-        command.arg(root.path()).arg(&rie).arg(environment).arg(&interpreter);
-        command.arg(closed_ancestor(&interpreter).unwrap_or_default());
+        command.arg(root.path()).arg(&rie).arg(&sandbox.task).arg(&sandbox.language);
+        command.arg(&sandbox.interpreter);
+        command.arg(closed_ancestor(&sandbox.interpreter).unwrap_or_default());
         command.args(["--runtime-api-address", RUNTIME_API]);
         command.args(["--runtime-interface-emulator-address", INVOKE]);
+        command.args([sandbox.bootstrap, &sandbox.handler]);
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
         let rie = Self { process: Process::start(&mut command), root };
@@ -189,24 +234,83 @@ impl Rie {
     }
 }
 
+/// What is mounted and started where.
+struct Sandbox {
+    bootstrap: &'static str,
+    handler: String,
+    /// What the language itself needs elsewhere; empty if nothing.
+    interpreter: PathBuf,
+    /// What becomes `/var/lang`; empty if nothing does.
+    language: PathBuf,
+    task: PathBuf,
+}
+
 /// Writes what the sandbox will see.
 #[expect(clippy::disallowed_methods, reason = "files of a test")]
-fn lay_out(root: &Path, launch: &Launch) {
-    for folder in ["opt/extensions", "runtime", "task", "tmp"] {
+fn lay_out(root: &Path, launch: &Launch) -> Sandbox {
+    for folder in ["opt/extensions", "opt/strongroom", "runtime", "task", "tmp"] {
         fs::create_dir_all(root.join(folder)).expect("a folder of the sandbox");
     }
     let mode = |path: &Path, mode| {
         fs::set_permissions(path, Permissions::from_mode(mode)).expect("a mode can be set");
     };
-    fs::write(root.join("task/app.py"), &launch.function).expect("the function");
-    fs::write(root.join("runtime/bootstrap"), BOOTSTRAP).expect("the bootstrap");
-    mode(&root.join("runtime/bootstrap"), 0o755);
     mode(&root.join("tmp"), 0o1777);
-    if let Some(extension) = &launch.extension {
-        // Its file name is the name that it must register with.
-        let installed = root.join("opt/extensions/strongroom");
-        fs::copy(extension, &installed).expect("the extension");
+    // The extension's file name is the name that it must register with.
+    let binaries =
+        [("extensions/strongroom", &launch.extension), ("strongroom/exec", &launch.exec)];
+    for (name, binary) in binaries {
+        let Some(binary) = binary else { continue };
+        let installed = root.join("opt").join(name);
+        fs::copy(binary, &installed).expect("a binary of the layer");
         mode(&installed, 0o755);
+    }
+    let function = match &launch.function {
+        Code::Example(language) => language.function(),
+        Code::Python(source) => {
+            fs::write(root.join("task/app.py"), source).expect("the function");
+            Function { code: root.join("task"), ..Language::Python.function() }
+        }
+    };
+    let (sandbox, command) = Sandbox::of(function);
+    if let Some(command) = command {
+        let script = BOOTSTRAP.replace("{COMMAND}", &command);
+        fs::write(root.join("runtime/bootstrap"), script).expect("the bootstrap");
+        mode(&root.join("runtime/bootstrap"), 0o755);
+    }
+    sandbox
+}
+
+impl Sandbox {
+    /// The sandbox of a function, and the command that a managed runtime starts with.
+    fn of(function: Function) -> (Self, Option<String>) {
+        let mut sandbox = Self {
+            bootstrap: "/var/runtime/bootstrap",
+            handler: function.handler,
+            interpreter: PathBuf::new(),
+            language: PathBuf::new(),
+            task: function.code,
+        };
+        let command = match function.runtime {
+            Runtime::Managed { command, language, .. } => {
+                sandbox.language = language;
+                let words = command.iter().map(|word| format!("'{word}'"));
+                Some(words.collect::<Vec<_>>().join(" "))
+            }
+            Runtime::Provided => {
+                sandbox.bootstrap = "/var/task/bootstrap";
+                None
+            }
+            Runtime::Python { interpreter: python } => {
+                let client = super::distribution(&python, "awslambdaric");
+                super::took_part(&format!("awslambdaric {client}"));
+                let environment = python.ancestors().nth(2);
+                let environment = environment.expect("a virtual environment has bin/python3");
+                sandbox.language = environment.to_owned();
+                sandbox.interpreter = interpreter(&python);
+                Some("/var/lang/bin/python3 -m awslambdaric".to_owned())
+            }
+        };
+        (sandbox, command)
     }
 }
 
@@ -254,8 +358,12 @@ def handler(event, context):
 ";
 
     fn function_alone() -> Launch {
-        let mut launch =
-            Launch { function: FUNCTION.to_owned(), extension: None, environment: Vec::new() };
+        let mut launch = Launch {
+            function: FUNCTION.into(),
+            exec: None,
+            extension: None,
+            environment: Vec::new(),
+        };
         launch.set("AWS_LAMBDA_FUNCTION_TIMEOUT", "10");
         launch
     }
