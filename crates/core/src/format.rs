@@ -112,10 +112,18 @@ pub fn written(
 
 /// Says that a secret does not have a field, and which it has.
 pub fn no_field(document: &Document, field: &Field) -> FormatError {
-    let present: Vec<_> = document.field_names().collect();
-    let present = if present.is_empty() { "none".to_owned() } else { present.join(", ") };
+    let names: Vec<_> = document.field_names().collect();
+    let mut present = names.iter().copied().take(MOST_NAMES).collect::<Vec<_>>().join(", ");
+    if names.is_empty() {
+        present.push_str("none");
+    } else if names.len() > MOST_NAMES {
+        present.push_str(&format!(" and {} more", names.len() - MOST_NAMES));
+    }
     FormatError::NoField { field: field.to_string(), present }
 }
+
+/// Names of fields that a message lists.
+const MOST_NAMES: usize = 20;
 
 #[cfg(test)]
 mod tests {

@@ -125,6 +125,10 @@ impl SecretLease {
     /// What the secret needs at `now` to be used until `until`: renewed at two thirds of its lease, read again when
     /// the lease is over, and when its renewals come to an end, as Vault's maximum TTL has them grow short.
     pub fn need(self, now: UnixMilliseconds, until: UnixMilliseconds) -> SecretNeed {
+        // Vault says no seconds of what does not end.
+        if self.at_first == 0 {
+            return SecretNeed::Nothing;
+        }
         let age = now.saturating_sub(self.granted);
         if age >= self.milliseconds {
             return SecretNeed::Reading;
@@ -179,6 +183,12 @@ mod tests {
     #[test]
     fn a_clock_set_back_does_not_end_a_secrets_lease() {
         assert_eq!(SecretLease::new(1_000_000, 90, true).need(10, 10), SecretNeed::Nothing);
+    }
+
+    #[test]
+    fn a_lease_of_no_seconds_does_not_end() {
+        let lease = SecretLease::new(0, 0, true);
+        assert_eq!(lease.need(1_000_000, 2_000_000), SecretNeed::Nothing);
     }
 
     #[test]

@@ -199,7 +199,8 @@ fn parse_within(value: &str) -> Result<Option<Template>, Malformed> {
         if rest[..at].ends_with('$') {
             text.push_str(&rest[..at - 1]);
             text.push_str("${");
-            has_reference |= rest[at..].starts_with(OPENING);
+            let body = rest[at..].strip_prefix(OPENING).unwrap_or_default();
+            has_reference |= find_unescaped(&body[..end_of(body)], '#').is_some();
             rest = &rest[at + 2..];
             continue;
         }
@@ -209,13 +210,15 @@ fn parse_within(value: &str) -> Result<Option<Template>, Malformed> {
             rest = &rest[at + 2..];
             continue;
         };
-        let end = find_unescaped(body, '}');
-        if find_unescaped(&body[..end.unwrap_or(body.len())], '#').is_none() {
+        let end = end_of(body);
+        if find_unescaped(&body[..end], '#').is_none() {
             text.push_str(OPENING);
             rest = body;
             continue;
         }
-        let end = end.ok_or(Malformed::Unclosed)?;
+        if end == body.len() {
+            return Err(Malformed::Unclosed);
+        }
         has_reference = true;
         if !text.is_empty() {
             pieces.push(Piece::Text(std::mem::take(&mut text)));
@@ -228,6 +231,11 @@ fn parse_within(value: &str) -> Result<Option<Template>, Malformed> {
         pieces.push(Piece::Text(text));
     }
     Ok(has_reference.then_some(Template(pieces)))
+}
+
+/// Where the braces end, or the text.
+fn end_of(body: &str) -> usize {
+    find_unescaped(body, '}').unwrap_or(body.len())
 }
 
 /// What stands between the scheme and the end; `escaped` are the characters that a backslash makes themselves.
@@ -359,6 +367,7 @@ mod tests {
             "${vault:a",
             "${HOME}#x",
             "$${HOME}",
+            "$${vault:8200}",
             "vault",
         ] {
             assert_eq!(parse(value), Ok(None), "{value}");

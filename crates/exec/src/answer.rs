@@ -15,6 +15,8 @@ use crate::failure::Failure;
 pub(crate) enum Answer {
     /// Why the program may not be started.
     Refused(Failure),
+    /// Why variables are given no longer, which is nothing to a program that needs none.
+    TooLate(Failure),
     /// `NAME=value` and a NUL, for each variable; possibly none.
     Variables(Zeroizing<Vec<u8>>),
 }
@@ -32,6 +34,9 @@ pub(crate) enum Broken {
     #[error("its answer cannot be read: {0}")]
     Unreadable(io::Error),
 }
+
+/// The status with which the extension says that variables are given no longer.
+const FORBIDDEN: u16 = 403;
 
 /// Reads one answer, and no more than is needed for it.
 pub(crate) fn read(source: &mut impl Read) -> Result<Answer, Broken> {
@@ -110,7 +115,12 @@ impl Head {
             200 => Answer::Variables(body),
             _ => {
                 let message = String::from_utf8_lossy(&body).trim().to_owned();
-                Answer::Refused(Failure { category: self.category, message, hint: None })
+                let failure = Failure { category: self.category, message, hint: None };
+                if self.status == FORBIDDEN {
+                    Answer::TooLate(failure)
+                } else {
+                    Answer::Refused(failure)
+                }
             }
         }
     }
@@ -173,6 +183,7 @@ mod tests {
             Ok(Answer::Refused(failure)) => {
                 format!("{}: {}", failure.category.error_type(), failure.message)
             }
+            Ok(Answer::TooLate(failure)) => format!("too late: {}", failure.message),
             Err(broken) => broken.to_string(),
         }
     }
@@ -196,7 +207,9 @@ mod tests {
         assert_eq!(said(&answer("503 Service Unavailable", &named, text)), unavailable);
         assert_eq!(said(&answer("404 Not Found", TEXT, text)), unavailable);
         let odd = format!("{TEXT}\r\nStrongroom-Error: Something Else");
-        assert_eq!(said(&answer("403 Forbidden", &odd, text)), unavailable);
+        assert_eq!(said(&answer("500 Oh", &odd, text)), unavailable);
+        let too_late = "too late: no secret at kv/data/app";
+        assert_eq!(said(&answer("403 Forbidden", &named, text)), too_late);
     }
 
     #[test]

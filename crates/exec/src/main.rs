@@ -57,13 +57,18 @@ fn become_program(
     let mut program = Program::new(told.next_wrapper.as_deref(), program, arguments);
     match extension::ask(&told.socket, told.patience) {
         Ok(Answer::Refused(failure)) => return failure,
+        Ok(Answer::TooLate(failure)) if !told.references.is_empty() => return failure,
+        Ok(Answer::TooLate(failure)) => {
+            let line = format!("the program starts without variables: {}", failure.message);
+            log.write(Level::Warn, &line, None);
+        }
         Ok(Answer::Variables(body)) => match variables::parse(&body) {
             Err(unusable) => return unusable.into(),
             Ok(variables) => {
                 if let Some(unknown) = told.first_without(&variables) {
                     return Failure::unknown_to_the_extension(unknown);
                 }
-                program.set(&variables);
+                program.set(&told.to_be_set(variables));
             }
         },
         Err(unasked) if unasked.is_silence() || !told.references.is_empty() => {

@@ -61,6 +61,19 @@ impl Told {
         told
     }
 
+    /// Of these, those that are to be set: not what has a value already that is no reference, be it that a start-up
+    /// script has given it, or another wrapper before us.
+    pub(crate) fn to_be_set<'a>(
+        &self,
+        mut variables: Vec<(&'a OsStr, &'a OsStr)>,
+    ) -> Vec<(&'a OsStr, &'a OsStr)> {
+        variables.retain(|(name, _)| {
+            self.references.iter().any(|reference| *name == reference.as_str())
+                || std::env::var_os(name).is_none_or(|value| value.is_empty())
+        });
+        variables
+    }
+
     /// The first variable that refers to a secret and that `variables` do not set.
     pub(crate) fn first_without(&self, variables: &[(&OsStr, &OsStr)]) -> Option<&str> {
         let is_set = |name: &str| variables.iter().any(|(set, _)| *set == name);

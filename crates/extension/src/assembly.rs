@@ -23,7 +23,7 @@ use crate::USER_AGENT;
 use crate::exit::{Category, Failure};
 use crate::process;
 use crate::session::{Session, TokenSource};
-use crate::store::Store;
+use crate::store::{Snapshot, Store};
 
 /// What the store is made of.
 pub(crate) struct Parts {
@@ -71,7 +71,11 @@ pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
         }
     };
     let session = Session::new(Arc::clone(&client), source, parts.token_grace, parts.revoke);
-    Ok(Store::new(client, session, parts.cache))
+    let snapshot = match parts.initialization {
+        InitializationType::SnapStart => Snapshot::to_come(),
+        _ => Snapshot::default(),
+    };
+    Ok(Store::new(client, session, parts.cache, snapshot))
 }
 
 fn login(

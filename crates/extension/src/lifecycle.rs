@@ -5,7 +5,8 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use strongroom_core::lease::UnixMilliseconds;
@@ -16,7 +17,6 @@ use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::error::Error;
 use strongroom_vault::http::Progress;
-use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::assembly;
@@ -72,19 +72,20 @@ pub(crate) async fn run(
     let variables = Variables::new(settings.references);
     let sees_invocations = initialization != InitializationType::ManagedInstances;
     let (desk, answering) = socket
-        .map(|socket| socket.open(&store, &variables, sees_invocations))
+        .map(|socket| socket.open(&store, &variables, init_deadline, sees_invocations))
         .map_or((None, None), |(desk, answering)| {
             (Some(desk), Some(Task(tokio::spawn(answering))))
         });
     let extension = Extension {
         store,
-        files: Mutex::new(files),
+        files: tokio::sync::Mutex::new(files),
         variables,
         desk,
         wrapper,
         initialization,
         init_deadline,
         refresh: settings.refresh,
+        no_login_before: AtomicU64::new(0),
         clock,
     };
     let freeze = Arc::clone(extension.store.client().freeze());
@@ -98,7 +99,7 @@ pub(crate) async fn run(
 
 struct Extension {
     store: Arc<Store>,
-    files: Mutex<Files>,
+    files: tokio::sync::Mutex<Files>,
     variables: Arc<Variables>,
     /// Where variables are asked for.
     desk: Option<Arc<socket::Desk>>,
@@ -106,6 +107,8 @@ struct Extension {
     initialization: InitializationType,
     init_deadline: Deadline,
     refresh: Option<Duration>,
+    /// No login of our own accord before this time: the last one failed.
+    no_login_before: AtomicU64,
     clock: Clock,
 }
 
@@ -134,7 +137,7 @@ impl Extension {
         if outcome.is_ok() && has_files && wrapper_waits {
             outcome = self.files.lock().await.deliver(&batch).await;
         }
-        self.publish(references, &outcome).await;
+        let is_resolved = self.publish(references, &outcome).await;
         if let (Err(failure), false) = (&outcome, wrapper_waits) {
             self.let_the_wrapper_tell().await;
             registered.init_error(failure).await;
@@ -145,17 +148,19 @@ impl Extension {
             self.prepare_for_snapshot().await;
         }
         match &outcome {
-            Ok(()) => {
+            Ok(()) if is_resolved => {
                 tracing::info!("ready: secrets of {} are delivered", self.store.client().address())
             }
+            Ok(()) => {}
             Err(failure) => {
                 let hint = failure.hint.as_deref().unwrap_or_default();
                 tracing::error!(hint, "{failure}; the exec wrapper tells Lambda");
             }
         }
+        let start = Start::of(outcome);
         let ended = tokio::select! {
-            ended = self.events(&registered, outcome) => ended,
-            never = self.tend() => match never {},
+            ended = self.events(&registered, &start) => ended,
+            Err(failure) = self.tend(&start) => Err(failure),
         };
         if let Err(failure) = &ended {
             registered.exit_error(failure).await;
@@ -186,15 +191,16 @@ impl Extension {
         }))
     }
 
-    /// Tells who asks on the socket what became of variables and files.
+    /// Tells who asks on the socket what became of variables and files; returns whether all references are resolved.
     async fn publish(
         &self,
         references: Option<JoinHandle<Resolved>>,
         outcome: &Result<(), Failure>,
-    ) {
-        let Some(desk) = &self.desk else { return };
+    ) -> bool {
+        let Some(desk) = &self.desk else { return true };
         if let Err(failure) = outcome {
-            return desk.publish(Err(failure));
+            desk.publish(Err(&self.variables.concerned_by(failure)));
+            return false;
         }
         let resolved = match references {
             None => Ok(Block::default()),
@@ -203,35 +209,38 @@ impl Extension {
             }),
         };
         match resolved {
-            Ok(block) => desk.publish(Ok(block)),
+            Ok(block) => {
+                desk.publish(Ok(block));
+                true
+            }
             Err(failure) => {
                 let hint = failure.hint.as_deref().unwrap_or_default();
                 tracing::error!(hint, "a reference to a secret cannot be resolved: {failure}");
                 desk.publish(Err(&failure));
+                false
             }
         }
     }
 
     /// Before the end, the wrapper has a moment to tell the function's caller why.
     async fn let_the_wrapper_tell(&self) {
-        if let Some(desk) = self.desk.as_ref().filter(|_| !self.variables.is_empty()) {
-            let _ = tokio::time::timeout(TELLING, desk.answered()).await;
+        let desk = self.desk.as_ref().filter(|_| !self.variables.is_empty());
+        if let Some(desk) = desk
+            && tokio::time::timeout(TELLING, desk.answered()).await.is_ok()
+        {
+            // Whose error Lambda hears of first is the one that the caller reads.
+            tokio::time::sleep(TELLING).await;
         }
     }
 
-    async fn events(
-        &self,
-        registered: &Registered,
-        mut outcome: Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        let mut is_first = true;
+    async fn events(&self, registered: &Registered, start: &Start) -> Result<(), Failure> {
         loop {
             match registered.next().await? {
                 Event::Invoke { deadline_ms, .. } => {
-                    if std::mem::take(&mut is_first) {
+                    if let Some(failure) = start.is_seen() {
                         // The function has started, though the wrapper would have kept it from it.
-                        std::mem::replace(&mut outcome, Ok(()))?;
-                        self.first_invocation();
+                        failure?;
+                        self.function_has_started();
                     }
                     self.invoked(deadline_ms).await;
                 }
@@ -244,7 +253,7 @@ impl Extension {
         }
     }
 
-    fn first_invocation(&self) {
+    fn function_has_started(&self) {
         let Some(desk) = &self.desk else { return };
         desk.close();
         if !self.variables.is_empty() && !desk.is_asked() {
@@ -259,7 +268,7 @@ impl Extension {
 
     /// On Managed Instances there is no event when an invocation begins, and no freeze: a timer
     /// does what is due.
-    async fn tend(&self) -> Infallible {
+    async fn tend(&self, start: &Start) -> Result<Infallible, Failure> {
         if self.initialization != InitializationType::ManagedInstances {
             return std::future::pending().await;
         }
@@ -267,10 +276,13 @@ impl Extension {
             self.refresh.map_or(TEND_EVERY, |refresh| (refresh / 2).clamp(TEND_LEAST, TEND_EVERY));
         loop {
             tokio::time::sleep(every).await;
-            if let Some(desk) =
-                self.desk.as_ref().filter(|_| self.init_deadline.after(self.clock.now()).is_zero())
-            {
-                desk.close();
+            let is_init_over = self.init_deadline.after(self.clock.now()).is_zero();
+            if is_init_over && let Some(failure) = start.is_seen() {
+                // Who has asked has been told, and tells Lambda.
+                if !self.desk.as_ref().is_some_and(|desk| desk.is_asked()) {
+                    failure?;
+                }
+                self.function_has_started();
             }
             let ahead = self.clock.deadline_in(TEND_EVERY * 2);
             self.do_what_is_due(ahead.0, ahead).await;
@@ -286,30 +298,40 @@ impl Extension {
 
     /// Token, leases and files, each only if it will not do until `until`.
     async fn do_what_is_due(&self, until: UnixMilliseconds, give_up: Deadline) {
-        self.renew_until(until, give_up).await;
         // The handler may long be done, and its caller pays for the time.
+        self.renew_until(until, give_up, give_up.min(self.clock.deadline_in(LOGIN_PATIENCE))).await;
         let give_up = give_up.min(self.clock.deadline_in(PATIENCE));
-        let due = self.store.renew_leases(until, give_up).await;
+        let ended = self.store.renew_leases(until, give_up).await;
         let mut files = self.files.lock().await;
-        if files.needs_refresh(&due) {
-            Box::pin(files.refresh(&due, &Batch::new(&self.store, give_up))).await;
-        }
-        for id in due.iter().filter(|id| !files.use_secret(id)) {
-            self.store.drop_lease(id);
-            if let Some(names) = self.variables.naming(id) {
+        for ended in &ended {
+            files.note_end(ended);
+            if let Some(names) = self.variables.note_end(ended) {
                 tracing::warn!(
-                    "the lease of {id} is over, and with it what {names} hold: variables cannot be changed in a \
-                     process that runs; read it by file or through the local Vault API"
+                    "the lease of {} cannot be prolonged, and with it ends what {names} hold: variables cannot be \
+                     changed in a process that runs; read it by file or through the local Vault API",
+                    ended.secret
                 );
             }
         }
+        if files.needs_refresh() {
+            Box::pin(files.refresh(&Batch::new(&self.store, give_up))).await;
+            self.store.keep_leases(|id, lease| files.hold(lease) || self.variables.refer_to(id));
+        }
     }
 
-    async fn renew_until(&self, until: UnixMilliseconds, give_up: Deadline) {
-        if self.store.session().is_good_until(until) {
+    /// A login that lasts longer than our patience goes on if a request waits for it, too.
+    async fn renew_until(&self, until: UnixMilliseconds, give_up: Deadline, patience: Deadline) {
+        let is_paused = self.clock.now() < self.no_login_before.load(Ordering::Relaxed);
+        if is_paused || self.store.session().is_good_until(until) {
             return;
         }
-        if let Err(error) = self.store.session().token(until, give_up).await {
+        let token = self.clock.before(patience, self.store.session().token(until, give_up)).await;
+        let outcome = token.unwrap_or_else(|| {
+            let waiting_for = self.store.client().waiting_for();
+            Err(Arc::new(Error::Deadline { waiting_for }))
+        });
+        if let Err(error) = outcome {
+            self.no_login_before.store(self.clock.deadline_in(PAUSE).0, Ordering::Relaxed);
             let hint = error.hint().unwrap_or_default();
             tracing::error!(hint, "cannot log in to Vault: {}", crate::exit::chain(&*error));
         }
@@ -321,10 +343,24 @@ impl Extension {
         if let Some(desk) = self.desk.as_ref().filter(|_| !self.variables.is_empty()) {
             // The function's program has not started yet: it is still to have its variables.
             let _ = tokio::time::timeout(ASKING, desk.answered()).await;
-            desk.close();
+            desk.forget();
         }
         self.store.expect_snapshot().await;
         self.files.lock().await.make_due();
+    }
+}
+
+/// How the start went, until the function is seen to have started.
+struct Start(Mutex<Option<Result<(), Failure>>>);
+
+impl Start {
+    fn of(outcome: Result<(), Failure>) -> Self {
+        Self(Mutex::new(Some(outcome)))
+    }
+
+    /// The function is seen to have started: the first time, returns how that went.
+    fn is_seen(&self) -> Option<Result<(), Failure>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -396,7 +432,11 @@ async fn tell_what_is_waited_for(progress: Progress) {
 
 const TEND_EVERY: Duration = Duration::from_secs(10);
 const TEND_LEAST: Duration = Duration::from_secs(1);
-/// How long an invocation may be held up by secrets that are due but still good.
+/// How long an invocation may be held up by a login that is due: Vault asks AWS in its course.
+const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
+/// How long none is tried at the beginning of an invocation after one that failed.
+const PAUSE: Duration = Duration::from_secs(30);
+/// How long an invocation may be held up by leases and files that are due.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long after the registration a wrapper may begin to ask.
 const ASKING: Duration = Duration::from_secs(5);

@@ -35,10 +35,11 @@ pub(crate) use batch::{Batch, Secret};
 use cache::{Cache, Entry};
 use flights::{Flights, Joined};
 pub(crate) use key::Key;
+pub(crate) use leased::Ended;
 use leased::Leased;
 pub(crate) use leases::Leases;
 pub(crate) use policy::{CacheUse, drop_hop_by_hop};
-use snapshot::Snapshot;
+pub(crate) use snapshot::Snapshot;
 
 /// Answers of Vault, fresh or held.
 pub(crate) struct Store {
@@ -95,6 +96,7 @@ impl Store {
         client: Arc<Client>,
         session: Arc<Session>,
         cache: Option<settings::Cache>,
+        snapshot: Snapshot,
     ) -> Arc<Self> {
         let cache = cache.map(Cache::new);
         Arc::new(Self {
@@ -103,7 +105,7 @@ impl Store {
             cache,
             flights: Flights::default(),
             leased: Leased::default(),
-            snapshot: Snapshot::default(),
+            snapshot,
             invocation: AtomicU64::new(0),
         })
     }
@@ -132,18 +134,22 @@ impl Store {
             let request = format!("GET {id}");
             return Err(Arc::new(Error::Answer { request, problem: problem.to_owned() }));
         }
-        let secret = Secret { id, status, document, read_at };
-        if let Some(document) = secret.document.as_ref().filter(|_| secret.is_leased()) {
+        let lease =
+            document.as_ref().and_then(|document| self.leased.note(&id, document, &token, read_at));
+        if lease.is_some() {
             self.session.note_lease();
-            self.leased.note(&secret.id, document, &token, secret.read_at);
         }
-        Ok(secret)
+        Ok(Secret { id, status, document, read_at, lease })
     }
 
     /// The KV v2 form of `path`, if that is what was meant.
-    async fn versioned_path(&self, path: &str, deadline: Deadline) -> Option<String> {
-        let token = self.session.token(0, deadline).await.ok()?;
-        self.client.versioned_path(path, &token, deadline).await
+    async fn versioned_path(
+        &self,
+        path: &str,
+        deadline: Deadline,
+    ) -> Result<Option<String>, Arc<Error>> {
+        let token = self.session.token(0, deadline).await?;
+        Ok(self.client.versioned_path(path, &token, deadline).await?)
     }
 
     /// Answers a client's request.
@@ -220,6 +226,8 @@ impl Store {
         }
         let landing = self.flights.begin(key.clone());
         let store = Arc::clone(self);
+        // It may outlive its client.
+        let visit = self.visit();
         let fetch = tokio::spawn(async move {
             let (answer, entry) = match store.fetch_for_cache(wanted).await {
                 Ok(Fetched { answer, entry }) => (Ok(answer), entry),
@@ -232,17 +240,22 @@ impl Store {
                 cache.insert(key, Arc::clone(entry));
             }
             landing.land(entry);
+            if let Some(visit) = visit {
+                visit.end().await;
+            }
             answer
         });
         fetch.await.unwrap_or(Err(Problem::Defect))
     }
 
     async fn fetch_for_cache(self: &Arc<Self>, wanted: Box<Wanted>) -> Result<Fetched, Problem> {
+        // It is as old as the question.
+        let asked = self.client.clock().now();
         let (response, token) = self.send(wanted).await?;
         let entry = match &response {
             Answer::Whole(response) => {
                 let ttl = self.cache.as_ref().map_or(Duration::ZERO, Cache::ttl);
-                policy::entry(response, token, ttl, self.client.clock().now()).map(Arc::new)
+                policy::entry(response, token, ttl, asked).map(Arc::new)
             }
             Answer::Streamed(_) => None,
         };

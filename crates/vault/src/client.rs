@@ -235,22 +235,23 @@ impl Client {
 
     /// The KV v2 path that `path` should have been, if its mount is one and `path` has not that form.
     /// <https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts>
+    ///
+    /// # Errors
+    /// [`Error`] when there is no telling. That Vault does not show the mount to this token is none.
     pub async fn versioned_path(
         &self,
         path: &str,
         token: &Token,
         deadline: Deadline,
-    ) -> Option<String> {
+    ) -> Result<Option<String>, Error> {
         let lookup = format!("sys/internal/ui/mounts/{path}");
         let request = OwnRequest::new(Method::GET, &lookup).with_token(token);
-        let answer = self.exchange(&request, 0, deadline).await.ok()?;
-        let answer: MountAnswer = serde_json::from_slice(&answer.body).ok()?;
-        let rest = path.strip_prefix(answer.data.path.as_str())?;
-        let is_versioned_already = rest == "data" || rest.starts_with("data/");
-        if is_versioned_already {
-            return None;
+        let answer = self.exchange(&request, self.settings.max_retries, deadline).await?;
+        if answer.status >= 500 {
+            return Err(answer.refused());
         }
-        (answer.data.options?.version == "2").then(|| format!("{}data/{rest}", answer.data.path))
+        let mount = serde_json::from_slice::<MountAnswer>(&answer.body).ok();
+        Ok(mount.and_then(|mount| mount.data.versioned(path)))
     }
 
     /// Logs in at `auth/<mount>/login` with this body.

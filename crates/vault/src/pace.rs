@@ -26,19 +26,29 @@ impl Pace {
         Self { limit, state: Mutex::new(None) }
     }
 
-    /// Waits for this request's turn.
-    pub(crate) async fn wait(&self) {
-        tokio::time::sleep_until(self.turn(now())).await;
+    /// Waits for this request's turn; false, at once, if it does not come in time.
+    pub(crate) async fn wait(&self, patience: Duration) -> bool {
+        let now = now();
+        let Some(turn) = self.turn(now, patience) else { return false };
+        tokio::time::sleep_until(turn).await;
+        true
     }
 
-    fn turn(&self, now: Instant) -> Instant {
+    /// Takes the next turn, unless it lies further ahead than that.
+    fn turn(&self, now: Instant, patience: Duration) -> Option<Instant> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = state.get_or_insert(State { tokens: self.limit.burst.into(), at: now });
         let gained = now.saturating_duration_since(state.at).as_secs_f64() * self.limit.per_second;
         state.tokens = (state.tokens + gained).min(self.limit.burst.into()) - 1.0;
         state.at = now;
         let lacking = (-state.tokens).max(0.0) / self.limit.per_second;
-        now + Duration::try_from_secs_f64(lacking).unwrap_or(Duration::MAX / 2)
+        let ahead = Duration::try_from_secs_f64(lacking).unwrap_or(Duration::MAX);
+        if ahead > patience {
+            // Nobody takes it: it is the next one's.
+            state.tokens += 1.0;
+            return None;
+        }
+        Some(now + ahead)
     }
 }
 
@@ -86,9 +96,23 @@ mod tests {
     async fn a_burst_goes_at_once_and_then_the_rate_holds() {
         let pace = Pace::new(RateLimit { per_second: 10.0, burst: 2 });
         let start = now();
-        let turns: Vec<_> = (0..5).map(|_| (pace.turn(start) - start).as_millis()).collect();
+        let turns: Vec<_> = (0..5)
+            .map(|_| (pace.turn(start, Duration::MAX / 2).unwrap() - start).as_millis())
+            .collect();
         assert_eq!(turns, [0, 0, 100, 200, 300]);
-        assert_eq!(pace.turn(start + Duration::from_secs(60)), start + Duration::from_secs(60));
+        let later = start + Duration::from_secs(60);
+        assert_eq!(pace.turn(later, Duration::ZERO), Some(later));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_comes_too_late_is_left_to_the_next() {
+        let pace = Pace::new(RateLimit { per_second: 1.0, burst: 1 });
+        let start = now();
+        assert!(pace.wait(Duration::ZERO).await);
+        for _ in 0..3 {
+            assert!(!pace.wait(Duration::from_millis(500)).await);
+        }
+        assert_eq!(pace.turn(start, Duration::from_secs(1)), Some(start + Duration::from_secs(1)));
     }
 
     #[test]

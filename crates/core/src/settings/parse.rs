@@ -91,6 +91,7 @@ impl Parser<'_> {
         let references = self.references();
         let waits = self.waits();
         let socket = self.socket(&references, waits);
+        self.refuse_wrapping(&references, &files);
         let init_timeout = self.init_timeout();
         Some(Settings {
             vault: vault?,

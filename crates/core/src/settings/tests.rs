@@ -225,6 +225,11 @@ fn references_are_found_in_the_functions_variables_only() {
     assert_eq!(names, ["DB_PASSWORD", "DSN"]);
     check(&[("X", "vault:kv/data/app#")], &["X"], &[]);
     check(&[("X", "vault:kv/data/app#a#b")], &["X"], &[]);
+    let wrapped = ("VAULT_WRAP_TTL", "60s");
+    check(&[wrapped, ("X", "vault:kv/data/a#b")], &["VAULT_WRAP_TTL"], &[]);
+    let file = ("VAULT_SECRET_PATH", "a");
+    check(&[wrapped, file, ("STRONGROOM_FILE_FORMAT", "data")], &["VAULT_WRAP_TTL"], &[]);
+    check(&[wrapped, file], &[], &[]);
     let snap_start = ("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start");
     check(&[("X", "vault:kv/data/a#b"), snap_start], &["X"], &[]);
     check(

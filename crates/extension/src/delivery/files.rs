@@ -14,13 +14,12 @@ use ring::digest::{SHA256, digest};
 use strongroom_core::document::Document;
 use strongroom_core::format::{self, Format, FormatError};
 use strongroom_core::lease::UnixMilliseconds;
-use strongroom_core::reference::SecretId;
 use strongroom_core::settings::{MissingSecret, SecretFile};
 use strongroom_vault::clock::Clock;
 use zeroize::Zeroizing;
 
 use crate::exit::{Category, Failure};
-use crate::store::{Batch, Secret};
+use crate::store::{Batch, Ended, Secret};
 
 /// The files, and what was last written to them.
 pub(crate) struct Files {
@@ -32,6 +31,8 @@ pub(crate) struct Files {
 struct Kept {
     order: Arc<Order>,
     written: Option<Written>,
+    /// Whether it is to be written anew whatever it holds: a lease of it is over.
+    is_stale: bool,
     /// No reading before this time: the last one failed.
     no_reading_before: UnixMilliseconds,
 }
@@ -48,7 +49,7 @@ struct Written {
     fingerprint: [u8; 32],
     /// When the oldest of its secrets without a lease was read; `None` if all are leased.
     read_at: Option<UnixMilliseconds>,
-    secrets: Vec<SecretId>,
+    leases: Vec<Arc<str>>,
 }
 
 /// What a file is to hold.
@@ -70,6 +71,7 @@ impl Files {
         let kept = files.into_iter().map(|file| Kept {
             order: Arc::new(Order { file, missing }),
             written: None,
+            is_stale: false,
             no_reading_before: 0,
         });
         Self { kept: kept.collect(), refresh, clock }
@@ -90,46 +92,54 @@ impl Files {
         failures.into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Reads again what is too old, and what `due` says, which are secrets whose leases are over. What cannot be had
-    /// leaves its file as it is.
-    pub(crate) async fn refresh(&mut self, due: &[SecretId], batch: &Arc<Batch>) {
+    /// Notes that a lease is over: a file that was made of it is due.
+    pub(crate) fn note_end(&mut self, ended: &Ended) {
+        let holds = |written: &Written| written.leases.contains(&ended.lease_id);
+        for kept in self.kept.iter_mut().filter(|kept| kept.written.as_ref().is_some_and(holds)) {
+            kept.is_stale = true;
+        }
+    }
+
+    /// Whether a file was made of this lease.
+    pub(crate) fn hold(&self, lease_id: &Arc<str>) -> bool {
+        self.kept
+            .iter()
+            .filter_map(|kept| kept.written.as_ref())
+            .any(|w| w.leases.contains(lease_id))
+    }
+
+    /// Whether anything is due.
+    pub(crate) fn needs_refresh(&self) -> bool {
+        let now = self.clock.now();
+        self.kept.iter().any(|kept| self.is_due(kept, now))
+    }
+
+    /// Reads again what is due. What cannot be had leaves its file as it is, to be tried again after a pause.
+    pub(crate) async fn refresh(&mut self, batch: &Arc<Batch>) {
         let now = self.clock.now();
         let indexes = 0..self.kept.len();
-        let due = indexes.filter(|index| self.is_due(&self.kept[*index], due, now)).collect();
+        let due = indexes.filter(|index| self.is_due(&self.kept[*index], now)).collect();
         for failure in self.write(due, batch).await {
             let hint = failure.hint.as_deref().unwrap_or_default();
             tracing::error!(hint, "a file keeps an older secret: {failure}");
         }
     }
 
-    /// Whether a file needs to be written again.
-    pub(crate) fn needs_refresh(&self, due: &[SecretId]) -> bool {
-        let now = self.clock.now();
-        self.kept.iter().any(|kept| self.is_due(kept, due, now))
-    }
-
     /// Makes everything due: the environment is to be snapshotted.
     pub(crate) fn make_due(&mut self) {
-        for kept in &mut self.kept {
-            kept.written = None;
-        }
+        self.kept.iter_mut().for_each(|kept| kept.is_stale = true);
     }
 
-    /// Whether a file was made of this secret.
-    pub(crate) fn use_secret(&self, id: &SecretId) -> bool {
-        self.kept.iter().filter_map(|kept| kept.written.as_ref()).any(|w| w.secrets.contains(id))
-    }
-
-    fn is_due(&self, kept: &Kept, due: &[SecretId], now: UnixMilliseconds) -> bool {
+    fn is_due(&self, kept: &Kept, now: UnixMilliseconds) -> bool {
         if now < kept.no_reading_before {
             return false;
         }
-        let Some(written) = &kept.written else { return true };
-        let is_old = written.read_at.zip(self.refresh).is_some_and(|(read_at, refresh)| {
+        let read_at = kept.written.as_ref().and_then(|written| written.read_at);
+        let is_old = read_at.zip(self.refresh).is_some_and(|(read_at, refresh)| {
             // Of one that was read later than now, as the clock was set back, the age is not known.
             now < read_at || u128::from(now - read_at) >= refresh.as_millis()
         });
-        is_old || written.secrets.iter().any(|secret| due.contains(secret))
+        is_old || kept.is_stale || kept.written.is_none()
     }
 
     async fn write(&mut self, indexes: Vec<usize>, batch: &Arc<Batch>) -> Vec<Failure> {
@@ -140,6 +150,8 @@ impl Files {
             let content = order.content(batch).await;
             let kept = &mut self.kept[index];
             if let Err(failure) = content.and_then(|content| kept.write(&content)) {
+                // Of what it read, other leases may be over before that is tried again.
+                kept.is_stale = true;
                 kept.no_reading_before = self.clock.deadline_in(PAUSE).0;
                 failures.push(failure);
             }
@@ -154,16 +166,18 @@ impl Kept {
         let SecretFile { file, mode, secret, .. } = &self.order.file;
         let is_changed =
             self.written.as_ref().is_none_or(|written| written.fingerprint != content.fingerprint);
-        if is_changed {
+        // The function may have cleared /tmp.
+        if is_changed || !file.exists() {
             writing::write_aside(file, &content.bytes, *mode)
                 .map_err(|error| self.order.not_written(&error))?;
             tracing::debug!(path = secret.path, file = %file.display(), "secret written");
         }
-        let unleased = content.secrets.iter().filter(|secret| !secret.is_leased());
+        let unleased = content.secrets.iter().filter(|secret| secret.lease.is_none());
+        self.is_stale = false;
         self.written = Some(Written {
             fingerprint: content.fingerprint,
             read_at: unleased.map(|secret| secret.read_at).min(),
-            secrets: content.secrets.iter().map(|secret| secret.id.clone()).collect(),
+            leases: content.secrets.iter().filter_map(|secret| secret.lease.clone()).collect(),
         });
         Ok(())
     }
@@ -186,13 +200,12 @@ impl Order {
             Ok(None) => self.by_template(Arc::clone(&secret), batch).await?,
             Err(error) => return Err(self.not_formatted(&error)),
         };
-        let fingerprint = match format {
-            // Its `request_id` is another one each time.
-            Format::Response => fingerprint(
-                &format::written(&Format::Data, document).ok().flatten().unwrap_or_default(),
-            ),
-            _ => fingerprint(&bytes),
+        // Vault's answer begins with its `request_id`, which is another one each time, in a line of its own.
+        let from = match format {
+            Format::Response => memchr::memchr_iter(b'\n', &bytes).nth(1).unwrap_or_default(),
+            _ => 0,
         };
+        let fingerprint = fingerprint(&bytes[from..]);
         Ok(Content { bytes, fingerprint, secrets })
     }
 
@@ -217,7 +230,10 @@ impl Order {
             let has_warnings =
                 document.is_some_and(|document| document.warnings().next().is_some());
             let path = &self.file.secret.path;
-            let better = if has_warnings { batch.versioned_path(path).await } else { None };
+            let better = match has_warnings {
+                true => batch.versioned_path(path).await.unwrap_or_default(),
+                false => None,
+            };
             return Err(self.not_there(secret.status, better));
         }
         let bytes = match document {

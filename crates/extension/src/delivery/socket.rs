@@ -14,6 +14,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use strongroom_core::settings::{self, Given};
+use strongroom_vault::clock::Deadline;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
@@ -41,7 +42,10 @@ pub(crate) struct Desk {
     store: Arc<Store>,
     variables: Arc<Variables>,
     given: Given,
+    init_deadline: Deadline,
     outcome: watch::Sender<Option<Outcome>>,
+    /// Whether what was published is held no longer.
+    is_forgotten: AtomicBool,
     /// Whether the first invocation was seen.
     is_closed: AtomicBool,
     is_asked: AtomicBool,
@@ -62,13 +66,16 @@ impl Listener {
         self,
         store: &Arc<Store>,
         variables: &Arc<Variables>,
+        init_deadline: Deadline,
         sees_invocations: bool,
     ) -> (Arc<Desk>, impl Future<Output = ()> + Send + use<>) {
         let desk = Arc::new(Desk {
             store: Arc::clone(store),
             variables: Arc::clone(variables),
             given: self.given,
+            init_deadline,
             outcome: watch::Sender::new(None),
+            is_forgotten: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
             answered: Notify::new(),
@@ -89,11 +96,23 @@ impl Desk {
         self.outcome.send_replace(Some(outcome));
     }
 
-    /// The function's programs have started: nothing is held any longer, and who asks now is refused or, where that is
-    /// wanted, has the secrets read anew.
+    /// Holds nothing any longer: who asks from now on has the secrets read anew.
+    pub(crate) fn forget(&self) {
+        self.outcome.send_if_modified(|outcome| {
+            // That something is not to be had stays true until there is a new environment.
+            let holds_secrets = matches!(outcome, Some(Ok(_)));
+            if holds_secrets {
+                self.is_forgotten.store(true, Ordering::Relaxed);
+                *outcome = None;
+            }
+            holds_secrets
+        });
+    }
+
+    /// The function's programs have started: who asks from now on is refused, unless it is wanted otherwise.
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Relaxed);
-        self.outcome.send_replace(None);
+        self.forget();
     }
 
     /// Whether anybody has asked.
@@ -130,8 +149,13 @@ impl Desk {
         };
         let host = Host::Variables(Arc::clone(&self), peer);
         let manners = Manners { keeps_connection: false, patience: Some(PATIENCE) };
-        if let Err(error) = serving::serve(Stream::Unix(stream), host, manners).await {
-            tracing::debug!(%error, "a client of the socket went away");
+        let serving = serving::serve(Stream::Unix(stream), host, manners);
+        let clock = self.store.client().clock();
+        let end = self.init_deadline.max(clock.deadline_in(LONGEST_ANSWER));
+        match clock.before(end, serving).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::debug!(%error, "a client of the socket went away"),
+            None => tracing::warn!("a client of the socket did not read its answer in time"),
         }
         drop(place);
         self.answered.notify_one();
@@ -147,14 +171,14 @@ impl Desk {
             return text(StatusCode::NOT_FOUND, "this socket knows GET /environment only");
         }
         self.is_asked.store(true, Ordering::Relaxed);
-        if !self.may_ask(peer) {
+        if !self.variables.is_empty() && !self.may_ask(peer) {
             return text(
                 StatusCode::FORBIDDEN,
                 "variables are given until the first invocation, and on Managed Instances once to each process: a \
                  program that starts later needs STRONGROOM_ENV_API=on",
             );
         }
-        let outcome = if self.is_closed.load(Ordering::Relaxed) {
+        let outcome = if self.is_forgotten.load(Ordering::Relaxed) {
             self.resolve_anew().await
         } else {
             self.outcome().await
@@ -178,7 +202,11 @@ impl Desk {
         if let Some(visit) = visit {
             visit.end().await;
         }
-        resolved.map(Arc::new).map_err(|failure| explained(&failure))
+        resolved.map(Arc::new).map_err(|failure| {
+            let hint = failure.hint.as_deref().unwrap_or_default();
+            tracing::error!(hint, "a reference to a secret cannot be resolved: {failure}");
+            explained(&failure)
+        })
     }
 
     async fn outcome(&self) -> Outcome {
@@ -210,7 +238,12 @@ impl Desk {
 
 fn explained(failure: &Failure) -> Arc<str> {
     let hint = failure.hint.as_deref().unwrap_or("see the extension's log");
-    format!("{failure}; hint: {hint}").into()
+    let mut text = failure.to_string();
+    if text.len() > LONGEST_TEXT {
+        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+        text.push_str(" ... (all of it is in the extension's log)");
+    }
+    format!("{text}; hint: {hint}").into()
 }
 
 fn text(status: StatusCode, text: &str) -> Response<AnswerBody> {
@@ -226,8 +259,12 @@ const PATH: &str = "/environment";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// More bytes than anybody reads, and fewer than the wrapper takes.
+const LONGEST_TEXT: usize = 8 * 1024;
 /// Clients at the same time; there is one, or on Managed Instances one for each of the runtime's processes.
 const MOST_AT_ONCE: usize = 64;
+/// How long a client is served at most once init is over.
+const LONGEST_ANSWER: Duration = Duration::from_secs(65);
 /// Of two wrappers in a chain each asks, in what is one process.
 const MOST_IN_ONE_PROCESS: usize = 2;
 /// Answers that are remembered on Managed Instances; there are 1,024 processes at most at any time.

@@ -3,7 +3,7 @@
 //! The exec wrapper asks for them on the Unix socket. What it is given stays as it is for the life of its program, so
 //! nothing is held here for longer than somebody may ask for it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use strongroom_core::document::Document;
 use strongroom_core::format;
@@ -13,33 +13,68 @@ use strongroom_vault::error::Error;
 use zeroize::Zeroizing;
 
 use crate::exit::{Category, Failure};
-use crate::store::{Batch, Secret};
+use crate::store::{Batch, Ended, Secret};
 
 /// `NAME=value` of each variable, with a NUL behind it.
 pub(crate) type Block = Zeroizing<Vec<u8>>;
 
 /// The function's variables that refer to secrets.
-pub(crate) struct Variables(Vec<ReferringVariable>);
+pub(crate) struct Variables {
+    variables: Vec<ReferringVariable>,
+    /// The secrets of which it was said that their lease is over.
+    told: Mutex<Vec<SecretId>>,
+}
 
 type Secrets = Vec<(SecretId, Result<Arc<Secret>, Arc<Error>>)>;
 
 impl Variables {
     pub(crate) fn new(variables: Vec<ReferringVariable>) -> Arc<Self> {
-        Arc::new(Self(variables))
+        Arc::new(Self { variables, told: Mutex::default() })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.variables.is_empty()
     }
 
-    /// Those that were made of this secret, for a message.
-    pub(crate) fn naming(&self, id: &SecretId) -> Option<String> {
-        let refers = |variable: &&ReferringVariable| {
+    /// Whether any refers to this secret.
+    pub(crate) fn refer_to(&self, id: &SecretId) -> bool {
+        self.naming(id).next().is_some()
+    }
+
+    /// Notes that a lease is over; the first time for a secret, returns the names of the variables that hold it.
+    pub(crate) fn note_end(&self, ended: &Ended) -> Option<String> {
+        let names = self.naming(&ended.secret).collect::<Vec<_>>().join(", ");
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if names.is_empty() || told.contains(&ended.secret) {
+            return None;
+        }
+        told.push(ended.secret.clone());
+        Some(names)
+    }
+
+    /// A failure that came before any reference was looked at, with the variables that it concerns.
+    pub(crate) fn concerned_by(&self, failure: &Failure) -> Failure {
+        let mut names = String::new();
+        for variable in self.variables.iter().take(MOST_NAMED) {
+            for reference in variable.template.references().take(1) {
+                names.push_str(&format!("{} ({}), ", variable.name, reference.secret));
+            }
+        }
+        let more = self.variables.len().saturating_sub(MOST_NAMED);
+        let names = match (names.trim_end_matches(", "), more) {
+            ("", _) => String::new(),
+            (names, 0) => format!("{names}: "),
+            (names, more) => format!("{names} and {more} more: "),
+        };
+        let message = format!("{names}{}", failure.message);
+        Failure { message, category: failure.category, hint: failure.hint.clone() }
+    }
+
+    fn naming<'a>(&'a self, id: &SecretId) -> impl Iterator<Item = &'a str> {
+        let refers = move |variable: &&ReferringVariable| {
             variable.template.references().any(|reference| reference.secret == *id)
         };
-        let names: Vec<_> =
-            self.0.iter().filter(refers).map(|variable| variable.name.as_str()).collect();
-        (!names.is_empty()).then(|| names.join(", "))
+        self.variables.iter().filter(refers).map(|variable| variable.name.as_str())
     }
 
     /// All of them, or why not, for each that cannot be had.
@@ -47,7 +82,7 @@ impl Variables {
         let secrets = self.read(batch).await;
         let mut block = Zeroizing::new(Vec::with_capacity(1024));
         let mut failures = Vec::new();
-        for variable in &self.0 {
+        for variable in &self.variables {
             let value =
                 variable.template.resolved(|reference| value_of(variable, reference, &secrets));
             match value.and_then(|value| check(variable, value)) {
@@ -65,7 +100,7 @@ impl Variables {
     /// Each secret once, side by side.
     async fn read(&self, batch: &Arc<Batch>) -> Secrets {
         let mut ids: Vec<&SecretId> = Vec::new();
-        for reference in self.0.iter().flat_map(|variable| variable.template.references()) {
+        for reference in self.variables.iter().flat_map(|variable| variable.template.references()) {
             if !ids.contains(&&reference.secret) {
                 ids.push(&reference.secret);
             }
@@ -150,6 +185,8 @@ fn all_in_one(failures: Vec<Failure>) -> Option<Failure> {
     Some(first)
 }
 
+/// Variables that a message names.
+const MOST_NAMED: usize = 5;
 /// Linux's `MAX_ARG_STRLEN`, with the NUL behind it.
 /// <https://man7.org/linux/man-pages/man2/execve.2.html>
 const LONGEST: usize = 32 * 4096;

@@ -22,6 +22,8 @@ pub(crate) struct Secret {
     /// Vault's answer, if it has one.
     pub(crate) document: Option<Document>,
     pub(crate) read_at: UnixMilliseconds,
+    /// The id of its lease, if it has one.
+    pub(crate) lease: Option<Arc<str>>,
 }
 
 impl Secret {
@@ -30,10 +32,6 @@ impl Secret {
         self.document
             .as_ref()
             .filter(|document| self.status != 404 && !document.is_without_secret())
-    }
-
-    pub(crate) fn is_leased(&self) -> bool {
-        self.document.as_ref().is_some_and(|document| document.lease().is_some())
     }
 
     /// Whether Vault warns, as it does of a KV v2 path without `data/`.
@@ -96,7 +94,12 @@ impl Batch {
         if secret.present().is_some() && !secret.has_warnings() {
             return Ok(secret);
         }
-        let Some(path) = self.versioned_path(&id.path).await else { return Ok(secret) };
+        let path = match self.versioned_path(&id.path).await {
+            Ok(Some(path)) => path,
+            // It may be there under another path, but what is here is here.
+            Err(error) if secret.present().is_none() => return Err(error),
+            Ok(None) | Err(_) => return Ok(secret),
+        };
         let better = SecretId { path, version: id.version };
         let found = self.secret(&better).await?;
         if found.present().is_some() {
@@ -110,7 +113,7 @@ impl Batch {
     }
 
     /// The path that a KV v2 engine would have a secret under, if `path` is not that already.
-    pub(crate) async fn versioned_path(&self, path: &str) -> Option<String> {
+    pub(crate) async fn versioned_path(&self, path: &str) -> Result<Option<String>, Arc<Error>> {
         self.store.versioned_path(path, self.deadline).await
     }
 }

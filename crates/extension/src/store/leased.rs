@@ -16,9 +16,16 @@ use crate::flight::Flight;
 
 type Renewal = Result<LeaseRenewal, Arc<Error>>;
 
-/// Leases, of each secret the newest.
+/// The leases that somebody may live on, the oldest first: a secret that was read twice has two.
 #[derive(Default)]
 pub(super) struct Leased(Mutex<Vec<Held>>);
+
+/// A lease that is over, or will be before it is of use again.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) secret: SecretId,
+    pub(crate) lease_id: Arc<str>,
+}
 
 #[derive(Clone)]
 struct Held {
@@ -32,25 +39,33 @@ struct Held {
 }
 
 impl Leased {
-    /// Notes the lease that an answer came with.
+    /// Notes the lease that an answer came with, and returns its id.
     pub(super) fn note(
         &self,
         id: &SecretId,
         answer: &Document,
         token: &Arc<Token>,
         now: UnixMilliseconds,
-    ) {
-        let Some((lease_id, seconds, renewable)) = answer.lease() else { return };
+    ) -> Option<Arc<str>> {
+        let (lease_id, seconds, renewable) = answer.lease()?;
+        let lease_id: Arc<str> = lease_id.into();
         let held = Held {
             id: id.clone(),
-            lease_id: lease_id.into(),
+            lease_id: Arc::clone(&lease_id),
             lease: SecretLease::new(now, seconds, renewable),
             token: Arc::clone(token),
             no_renewal_before: 0,
         };
         let mut leases = self.lock();
-        leases.retain(|other| other.id != *id);
+        if leases.len() == MOST_HELD {
+            let oldest = leases.remove(0);
+            tracing::warn!(
+                "too many leases at once: that of {} is not renewed any more",
+                oldest.id
+            );
+        }
         leases.push(held);
+        Some(lease_id)
     }
 
     pub(super) fn forget(&self) {
@@ -63,34 +78,35 @@ impl Leased {
 }
 
 impl Store {
-    /// Renews the leases that want it to last until `until`, side by side, and returns the secrets that must be read
-    /// again: their lease is over, cannot be renewed, or ended with its token.
+    /// Renews the leases that want it to last until `until`, side by side. Returns those that are over, cannot be
+    /// renewed, or ended with their token, and looks after them no longer: what they were on must be read again.
     pub(crate) async fn renew_leases(
         self: &Arc<Self>,
         until: UnixMilliseconds,
         give_up: Deadline,
-    ) -> Vec<SecretId> {
+    ) -> Vec<Ended> {
         let now = self.client.clock().now();
-        let mut to_read = Vec::new();
+        let mut ended = Vec::new();
         let mut renewals = Vec::new();
-        for held in self.leased.lock().iter() {
-            match held.lease.need(now, until) {
-                _ if !self.session.is_current(&held.token) => to_read.push(held.id.clone()),
-                SecretNeed::Reading => to_read.push(held.id.clone()),
+        self.leased.lock().retain(|held| {
+            let need = match held.lease.need(now, until) {
+                _ if !self.session.is_current(&held.token) => SecretNeed::Reading,
+                need => need,
+            };
+            match need {
+                SecretNeed::Reading => ended.push(held.end()),
                 SecretNeed::Renewal if now >= held.no_renewal_before => {
                     renewals.push((self.begin_renewal(held.clone(), give_up), held.clone()));
                 }
                 SecretNeed::Renewal | SecretNeed::Nothing => {}
             }
-        }
+            need != SecretNeed::Reading
+        });
         for (renewal, held) in renewals {
             let outcome = renewal.outcome().await.unwrap_or(Err(Arc::new(Error::Frozen)));
-            let id = held.id.clone();
-            if !self.note_renewal(held, outcome, until) {
-                to_read.push(id);
-            }
+            ended.extend(self.note_renewal(held, outcome, until));
         }
-        to_read
+        ended
     }
 
     fn begin_renewal(self: &Arc<Self>, held: Held, give_up: Deadline) -> Arc<Flight<Renewal>> {
@@ -101,13 +117,18 @@ impl Store {
         })
     }
 
-    /// Forgets the lease of a secret that nobody will read again.
-    pub(crate) fn drop_lease(&self, id: &SecretId) {
-        self.leased.lock().retain(|held| held.id != *id);
+    /// Looks after these leases only.
+    pub(crate) fn keep_leases(&self, is_used: impl Fn(&SecretId, &Arc<str>) -> bool) {
+        self.leased.lock().retain(|held| is_used(&held.id, &held.lease_id));
     }
 
-    /// Whether the lease is good after its renewal was tried.
-    fn note_renewal(&self, mut held: Held, outcome: Renewal, until: UnixMilliseconds) -> bool {
+    /// Notes what came of a renewal; returns the lease if it is not good afterwards.
+    fn note_renewal(
+        &self,
+        mut held: Held,
+        outcome: Renewal,
+        until: UnixMilliseconds,
+    ) -> Option<Ended> {
         let now = self.client.clock().now();
         let id = &held.id;
         let is_good = match outcome {
@@ -116,7 +137,7 @@ impl Store {
                 held.lease = held.lease.renewed(now, renewal.lease_duration, renewal.renewable);
                 held.lease.need(now, until) != SecretNeed::Reading
             }
-            Err(error) if matches!(*error, Error::Refused { status: 400..500, .. }) => {
+            Err(error) if matches!(*error, Error::Refused { .. }) && !error.is_retryable() => {
                 tracing::debug!("the lease of {id} cannot be renewed: {error}");
                 false
             }
@@ -126,14 +147,27 @@ impl Store {
                 !held.lease.is_over(now)
             }
         };
-        // It may have been read again meanwhile.
+        let ended = (!is_good).then(|| held.end());
         let mut leases = self.leased.lock();
-        if let Some(current) = leases.iter_mut().find(|current| current.lease_id == held.lease_id) {
-            *current = held;
+        // It may have been forgotten meanwhile.
+        if let Some(at) = leases.iter().position(|other| other.lease_id == held.lease_id) {
+            if is_good {
+                leases[at] = held;
+            } else {
+                leases.remove(at);
+            }
         }
-        is_good
+        ended
     }
 }
 
+impl Held {
+    fn end(&self) -> Ended {
+        Ended { secret: self.id.clone(), lease_id: Arc::clone(&self.lease_id) }
+    }
+}
+
+/// Leases that are looked after at once: far more than a function has secrets.
+const MOST_HELD: usize = 256;
 /// How long no renewal is tried after one that got no answer.
 const PAUSE: Duration = Duration::from_secs(5);

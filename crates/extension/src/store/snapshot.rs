@@ -14,12 +14,21 @@ use super::Store;
 
 /// Whether a snapshot may be taken at any moment, and how many requests are under way.
 #[derive(Default)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
+    /// Whether one will be taken at all.
+    is_to_come: AtomicBool,
     is_ahead: AtomicBool,
     under_way: AtomicUsize,
 }
 
-/// A request that is under way while a snapshot is ahead.
+impl Snapshot {
+    /// Of an environment that will be snapshotted.
+    pub(crate) fn to_come() -> Self {
+        Self { is_to_come: AtomicBool::new(true), ..Self::default() }
+    }
+}
+
+/// A request that is under way while a snapshot may be taken.
 pub(crate) struct Visit {
     store: Arc<Store>,
     is_over: bool,
@@ -34,12 +43,13 @@ impl Store {
 
     /// An invocation has begun: this environment is one that lives.
     pub(super) fn end_snapshots(&self) {
+        self.snapshot.is_to_come.store(false, Ordering::Relaxed);
         self.snapshot.is_ahead.store(false, Ordering::Relaxed);
     }
 
-    /// Begins a request; `None` if no snapshot is ahead.
+    /// Begins a request; `None` if no snapshot will be taken.
     pub(crate) fn visit(self: &Arc<Self>) -> Option<Visit> {
-        if !self.snapshot.is_ahead.load(Ordering::Relaxed) {
+        if !self.snapshot.is_to_come.load(Ordering::Relaxed) {
             return None;
         }
         self.snapshot.under_way.fetch_add(1, Ordering::Relaxed);

@@ -117,6 +117,16 @@ pub(super) struct MountFields {
     pub(super) options: Option<MountOptions>,
 }
 
+impl MountFields {
+    /// The path with `data/` behind the mount, if this is KV v2 and `path` has not that form.
+    pub(super) fn versioned(&self, path: &str) -> Option<String> {
+        let rest = path.strip_prefix(self.path.as_str())?;
+        let is_versioned_already = rest == "data" || rest.starts_with("data/");
+        let is_versioned = self.options.as_ref().is_some_and(|options| options.version == "2");
+        (is_versioned && !is_versioned_already).then(|| format!("{}data/{rest}", self.path))
+    }
+}
+
 #[derive(serde::Deserialize)]
 pub(super) struct MountOptions {
     #[serde(default)]

@@ -27,8 +27,10 @@ impl Client {
         let deadline = deadline.min(self.clock.deadline_in(self.settings.timeout));
         let mut tries = 0;
         loop {
-            if let Some(pace) = &self.pace {
-                pace.wait().await;
+            if let Some(pace) = &self.pace
+                && !pace.wait(deadline.after(self.clock.now())).await
+            {
+                return Err(Error::Deadline { waiting_for: Some(Stage::Pace) });
             }
             self.connector.progress().enter(Stage::Answer(own.describe(&self.settings.address)));
             let outcome = self.try_once(own, deadline).await;

@@ -11,6 +11,8 @@ pub enum Stage {
     Answer(String),
     /// The answer of a name server for this host.
     Name(String),
+    /// The next moment at which `VAULT_RATE_LIMIT` lets a request go.
+    Pace,
     /// One of the connections to Vault, which are all in use.
     Pool,
     /// Between two tries; holds why the last one failed.
@@ -30,6 +32,7 @@ impl fmt::Display for Stage {
         match self {
             Self::Answer(request) => write!(f, "the answer to {request}"),
             Self::Name(host) => write!(f, "the name server to say where {host} is"),
+            Self::Pace => f.write_str("VAULT_RATE_LIMIT to let the next request go"),
             Self::Pool => f.write_str("a free connection to Vault"),
             Self::Retry(reason) => write!(f, "the next try, because {reason}"),
             Self::Tcp(host, address) if address.ip().to_string() == *host => {

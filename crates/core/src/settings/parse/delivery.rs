@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{Parser, above_zero};
+use crate::format::Format;
 use crate::reference::{self, Malformed};
-use crate::settings::{Given, ReferringVariable, Socket, Waits, variables as v};
+use crate::settings::{Given, ReferringVariable, SecretFile, Socket, Waits, variables as v};
 
 impl Parser<'_> {
     pub(super) fn refresh(&mut self) -> Option<Duration> {
@@ -55,6 +56,22 @@ impl Parser<'_> {
             }
         }
         found
+    }
+
+    /// Of a wrapped answer only a file in Vault's own form can hold what there is to hold: the wrapping token.
+    pub(super) fn refuse_wrapping(
+        &mut self,
+        references: &[ReferringVariable],
+        files: &[SecretFile],
+    ) {
+        let wants_secret =
+            !references.is_empty() || files.iter().any(|file| file.format != Format::Response);
+        if wants_secret && self.environment.client(v::VAULT_WRAP_TTL).is_some() {
+            self.findings.error(
+                v::VAULT_WRAP_TTL,
+                "has Vault wrap what variables refer to, and what formats other than response are made of: unset it",
+            );
+        }
     }
 
     pub(super) fn waits(&mut self) -> Waits {

@@ -3,13 +3,14 @@
 //! Which others it needs is found by rendering: what is missing is noted, read, and the template rendered again.
 //! <https://docs.rs/minijinja/latest/minijinja/syntax/index.html>
 
+use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use minijinja::value::{Kwargs, Object};
+use minijinja::value::{Kwargs, Object, ObjectRepr, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value, context};
 use serde_json::Value as Json;
 use strongroom_core::reference::SecretId;
@@ -70,6 +71,7 @@ fn render_with(
         options.assert_all_used()?;
         // A path may depend on another secret, which is not there yet.
         let path = match path.as_str() {
+            Some(path) if path.contains(UNREAD) => return Ok(Value::from_object(Unread)),
             Some(path) => path,
             None if path.downcast_object_ref::<Unread>().is_some() => return Ok(path),
             None => return Err(ErrorKind::InvalidOperation.into()),
@@ -102,6 +104,11 @@ fn render_with(
 struct Unread;
 
 impl Object for Unread {
+    /// No path holds this.
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(UNREAD)
+    }
+
     fn get_value(self: &Arc<Self>, _: &Value) -> Option<Value> {
         Some(Value::from_dyn_object(Arc::clone(self)))
     }
@@ -145,7 +152,21 @@ fn data_of(secret: &Secret) -> Value {
     })
 }
 
-/// A value for templates; a number that is no whole one keeps its digits, as text.
+/// A number that is no whole one, with its digits.
+#[derive(Debug)]
+struct Digits(String);
+
+impl Object for Digits {
+    fn repr(self: &Arc<Self>) -> ObjectRepr {
+        ObjectRepr::Plain
+    }
+
+    fn render(self: &Arc<Self>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A value for templates.
 fn value_of(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
@@ -153,7 +174,7 @@ fn value_of(json: &Json) -> Value {
         Json::Number(number) => match (number.as_i64(), number.as_u64()) {
             (Some(number), _) => Value::from(number),
             (None, Some(number)) => Value::from(number),
-            (None, None) => Value::from(number.to_string()),
+            (None, None) => Value::from_object(Digits(number.to_string())),
         },
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => Value::from(items.iter().map(value_of).collect::<Vec<_>>()),
@@ -165,7 +186,9 @@ fn value_of(json: &Json) -> Value {
 
 /// Back again, for the filter `tojson`.
 fn json_of(value: &Value) -> Json {
-    use minijinja::value::ValueKind;
+    if let Some(Digits(digits)) = value.downcast_object_ref() {
+        return serde_json::from_str(digits).unwrap_or_default();
+    }
     match value.kind() {
         ValueKind::Undefined | ValueKind::None => Json::Null,
         ValueKind::Bool => Json::Bool(value.is_true()),
@@ -211,6 +234,8 @@ fn failed(file: &Path, problem: impl AsRef<str>) -> Failure {
     )
 }
 
+/// How a secret that is not there yet stands in a text.
+const UNREAD: &str = "\u{0}unread\u{0}";
 /// More than any template needs whose paths depend on what other secrets say.
 const MOST_ROUNDS: usize = 8;
 const LARGEST: u64 = 1024 * 1024;
