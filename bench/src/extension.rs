@@ -1,5 +1,6 @@
 //! The extension as a process: started, watched from outside, ended.
 
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -9,69 +10,106 @@ use anyhow::{Context as _, Result, ensure};
 use strongroom_lambda_api::extensions::Event;
 
 use crate::lambda::{Call, Lambda};
-use crate::server::{SECRET_PATH, Server};
+use crate::server::{PASSWORD_REFERENCE, SECRET_PATH, Server};
 
 /// What the extension is to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Mode {
-    /// One secret file, and the proxy.
-    FileAndProxy,
+    /// One secret file, for which it registers late, and the proxy.
+    File,
+    /// The same, and at each INVOKE the file is too old.
+    FileAlwaysDue,
+    /// One secret file and three references in variables, for which the exec wrapper waits, and the
+    /// proxy.
+    FileAndVariables,
     /// The proxy only: it registers before the login is done.
     Proxy,
+    /// One reference in a variable, and the proxy.
+    Variable,
+}
+
+impl Mode {
+    fn variables(self, files: &Path) -> Vec<(&'static str, OsString)> {
+        let file = || {
+            let path = files.join("secret.json");
+            [("VAULT_SECRET_PATH", SECRET_PATH.into()), ("VAULT_SECRET_FILE", path.into())]
+        };
+        // In a directory that the extension makes, as in life.
+        let socket = || ("STRONGROOM_SOCKET", files.join("own/socket").into());
+        match self {
+            Self::File => file().into(),
+            Self::FileAlwaysDue => [&file()[..], &[("STRONGROOM_REFRESH", "1ms".into())]].concat(),
+            Self::FileAndVariables => {
+                let more = [
+                    socket(),
+                    ("STRONGROOM_WAIT", "wrapper".into()),
+                    ("DATABASE_PASSWORD", PASSWORD_REFERENCE.into()),
+                    ("DATABASE_URL", "postgres://${vault:kv/data/app#username}@db/app".into()),
+                    ("SIGNING_KEY", "vault:kv/data/other#password".into()),
+                ];
+                [&file()[..], &more].concat()
+            }
+            Self::Proxy => vec![("VAULT_RUN_MODE", "proxy".into())],
+            Self::Variable => {
+                vec![socket(), ("DATABASE_PASSWORD", PASSWORD_REFERENCE.into())]
+            }
+        }
+    }
 }
 
 /// A running extension.
 pub(crate) struct Extension {
     process: Child,
     lambda: Lambda,
+    /// The function's variables, which extension and program share.
+    pub(crate) environment: Vec<(&'static str, OsString)>,
     pub(crate) started: Instant,
     pub(crate) registered: Instant,
-    pub(crate) ready: Instant,
     pub(crate) proxy: SocketAddr,
     _files: tempfile::TempDir,
 }
 
 impl Extension {
-    /// Starts it and waits for its first `event/next`.
-    pub(crate) fn start(
-        binary: &Path,
-        server: &Server,
-        certificate: &Path,
-        mode: Mode,
-    ) -> Result<Self> {
+    /// Starts it and waits until it registers.
+    pub(crate) fn register(binary: &Path, server: &Server, mode: Mode) -> Result<Self> {
         let lambda = Lambda::start()?;
         let files = tempfile::tempdir()?;
         let proxy = free_address()?;
+        let mut environment = vec![
+            ("AWS_LAMBDA_RUNTIME_API", lambda.address.to_string().into()),
+            ("AWS_REGION", "us-east-1".into()),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE".into()),
+            ("AWS_SECRET_ACCESS_KEY", "example".into()),
+            ("AWS_SESSION_TOKEN", "example".into()),
+            ("VAULT_ADDR", format!("https://{}", server.address).into()),
+            ("VAULT_CACERT", server.certificate.clone().into()),
+            ("VAULT_AUTH_PROVIDER", "aws".into()),
+            ("VAULT_AUTH_ROLE", "bench".into()),
+            ("VAULT_DEFAULT_CACHE_TTL", "10m".into()),
+            ("VAULT_LOG_LEVEL", "OFF".into()),
+            ("STRONGROOM_PROXY_PORT", proxy.port().to_string().into()),
+        ];
+        environment.extend(mode.variables(files.path()));
         let mut command = Command::new(binary);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command
-            .env("AWS_LAMBDA_RUNTIME_API", lambda.address.to_string())
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-            .env("AWS_SECRET_ACCESS_KEY", "example")
-            .env("AWS_SESSION_TOKEN", "example")
-            .env("VAULT_ADDR", format!("https://{}", server.address))
-            .env("VAULT_CACERT", certificate)
-            .env("VAULT_AUTH_PROVIDER", "aws")
-            .env("VAULT_AUTH_ROLE", "bench")
-            .env("VAULT_DEFAULT_CACHE_TTL", "10m")
-            .env("VAULT_LOG_LEVEL", "OFF")
-            .env("STRONGROOM_PROXY_PORT", proxy.port().to_string());
-        match mode {
-            Mode::FileAndProxy => {
-                command.env("VAULT_SECRET_PATH", SECRET_PATH);
-                command.env("VAULT_SECRET_FILE", files.path().join("secret.json"));
-            }
-            Mode::Proxy => {
-                command.env("VAULT_RUN_MODE", "proxy");
-            }
-        }
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         let started = Instant::now();
         let process =
             command.spawn().with_context(|| format!("cannot start {}", binary.display()))?;
         let registered = lambda.wait(Call::Register)?;
-        let ready = lambda.wait(Call::Next)?;
-        Ok(Self { process, lambda, started, registered, ready, proxy, _files: files })
+        Ok(Self { process, lambda, environment, started, registered, proxy, _files: files })
+    }
+
+    /// Starts it and waits for its first `event/next`.
+    pub(crate) fn start(binary: &Path, server: &Server, mode: Mode) -> Result<(Self, Instant)> {
+        let extension = Self::register(binary, server, mode)?;
+        let ready = extension.ready()?;
+        Ok((extension, ready))
+    }
+
+    /// When it asks for its first event.
+    pub(crate) fn ready(&self) -> Result<Instant> {
+        self.lambda.wait(Call::Next)
     }
 
     /// CPU time of the process so far.

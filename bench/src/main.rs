@@ -1,4 +1,4 @@
-//! Measures the extension's release binary: start, memory, latency, shutdown.
+//! Measures the layer's release binaries: size, start, memory, latency, shutdown.
 //!
 //! Over TLS, against a server in another process, and beside direct requests to that server in the
 //! same run: a shared machine drifts by tens of per cent from hour to hour, ratios do not.
@@ -9,6 +9,7 @@ mod extension;
 mod lambda;
 mod machine;
 mod measure;
+mod program;
 mod report;
 mod server;
 
@@ -18,13 +19,15 @@ use anyhow::Result;
 use clap::Parser;
 
 #[derive(Debug, Parser)]
-#[command(about = "Measures the extension's release binary")]
+#[command(about = "Measures the layer's release binaries")]
 enum Arguments {
-    /// Measure a binary and write the results
+    /// Measure the binaries and write the results
     Measure {
-        /// The extension's binary
+        #[command(flatten)]
+        files: measure::Files,
+        /// What they were built for, for the report
         #[arg(long)]
-        extension: PathBuf,
+        target: String,
         /// Directory for results.json and results.md
         #[arg(long)]
         record: PathBuf,
@@ -43,9 +46,9 @@ enum Arguments {
 
 fn main() -> Result<()> {
     match Arguments::parse() {
-        Arguments::Measure { extension, record, rounds } => {
-            let samples = measure::run(&extension, rounds)?;
-            report::write(&samples, &extension, rounds, &record)
+        Arguments::Measure { files, target, record, rounds } => {
+            let samples = measure::run(&files, rounds)?;
+            report::write(&samples, &target, rounds, &record)
         }
         Arguments::Serve { certificate } => server::run(&certificate),
     }

@@ -90,6 +90,14 @@ pub(crate) fn exec_wrapper(
     for_layer(workspace, "strongroom-exec", profile, arch)
 }
 
+/// Builds the function's program of the benchmarks, as static as the layer.
+///
+/// # Errors
+/// As [`extension`].
+pub(crate) fn bench_program(workspace: &Workspace) -> Result<Executable> {
+    for_layer(workspace, "strongroom-bench-program", Profile::Lab.name(), Arch::host())
+}
+
 /// Builds the package's one executable as the layer holds it.
 fn for_layer(
     workspace: &Workspace,

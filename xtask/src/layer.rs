@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{Cursor, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -18,6 +18,7 @@ use crate::workspace::Workspace;
 const EXTENSION: &str = "extensions/strongroom";
 /// What `AWS_LAMBDA_EXEC_WRAPPER` names, below `/opt`.
 const EXEC_WRAPPER: &str = "strongroom/exec";
+const FOLDER: &str = "target/layer";
 
 /// Builds the release binaries and writes `target/layer/strongroom-ARCH.zip`.
 pub(crate) fn run(workspace: &Workspace, arch: Arch) -> Result<()> {
@@ -26,9 +27,9 @@ pub(crate) fn run(workspace: &Workspace, arch: Arch) -> Result<()> {
     let files = [(EXTENSION, read(&extension.path)?), (EXEC_WRAPPER, read(&exec_wrapper.path)?)];
     let archive = pack(&files)?;
 
-    let folder = workspace.root().join("target/layer");
-    fs::create_dir_all(&folder).context("cannot make target/layer")?;
-    let path = folder.join(format!("strongroom-{}.zip", arch.name()));
+    let path = path(workspace, arch);
+    fs::create_dir_all(workspace.root().join(FOLDER))
+        .with_context(|| format!("cannot make {FOLDER}"))?;
     let mut file =
         File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     file.write_all(&archive).with_context(|| format!("cannot write {}", path.display()))?;
@@ -43,6 +44,11 @@ pub(crate) fn run(workspace: &Workspace, arch: Arch) -> Result<()> {
     println!("zip: {} bytes", archive.len());
     println!("sha256: {digest}");
     Ok(())
+}
+
+/// Where [`run`] writes the layer.
+pub(crate) fn path(workspace: &Workspace, arch: Arch) -> PathBuf {
+    workspace.root().join(FOLDER).join(format!("strongroom-{}.zip", arch.name()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

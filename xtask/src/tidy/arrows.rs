@@ -10,8 +10,9 @@ use crate::command;
 use crate::workspace::Workspace;
 
 /// Each crate and the crates of ours that it may depend on.
-const ARROWS: [(&str, Allowed); 12] = [
+const ARROWS: [(&str, Allowed); 13] = [
     ("bench", Allowed::Only(&["lambda-api"])),
+    ("bench-program", Allowed::Only(&[])),
     ("cli", Allowed::Only(&["core", "devvault", "host", "vault"])),
     ("core", Allowed::Only(&[])),
     ("devvault", Allowed::Only(&[])),
