@@ -199,7 +199,7 @@ impl Extension {
     ) -> bool {
         let Some(desk) = &self.desk else { return true };
         if let Err(failure) = outcome {
-            desk.publish(Err(&self.variables.concerned_by(failure)));
+            desk.publish_end(&self.variables.concerned_by(failure));
             return false;
         }
         let resolved = match references {
@@ -216,7 +216,7 @@ impl Extension {
             Err(failure) => {
                 let hint = failure.hint.as_deref().unwrap_or_default();
                 tracing::error!(hint, "a reference to a secret cannot be resolved: {failure}");
-                desk.publish(Err(&failure));
+                desk.publish(Err(failure));
                 false
             }
         }
@@ -315,7 +315,7 @@ impl Extension {
         }
         if files.needs_refresh() {
             Box::pin(files.refresh(&Batch::new(&self.store, give_up))).await;
-            self.store.keep_leases(|id, lease| files.hold(lease) || self.variables.refer_to(id));
+            self.store.keep_leases(|lease| files.hold(lease) || self.variables.hold(lease));
         }
     }
 

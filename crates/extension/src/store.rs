@@ -130,7 +130,7 @@ impl Store {
             && status == 200
             && document.version() != Some(version.into())
         {
-            let problem = "is not the version that was asked for: only KV v2 secrets have versions";
+            let problem = "is not the version that was asked for: only KV v2 secrets have versions, so leave it out";
             let request = format!("GET {id}");
             return Err(Arc::new(Error::Answer { request, problem: problem.to_owned() }));
         }

@@ -44,6 +44,8 @@ pub(crate) struct Desk {
     given: Given,
     init_deadline: Deadline,
     outcome: watch::Sender<Option<Outcome>>,
+    /// Whether the environment has failed, and so has whoever asks.
+    has_failed: AtomicBool,
     /// Whether what was published is held no longer.
     is_forgotten: AtomicBool,
     /// Whether the first invocation was seen.
@@ -75,6 +77,7 @@ impl Listener {
             given: self.given,
             init_deadline,
             outcome: watch::Sender::new(None),
+            has_failed: AtomicBool::new(false),
             is_forgotten: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
             is_asked: AtomicBool::new(false),
@@ -91,22 +94,23 @@ impl Listener {
 
 impl Desk {
     /// Says what is to be given: from now on who asks is answered.
-    pub(crate) fn publish(&self, outcome: Result<Block, &Failure>) {
-        let outcome = outcome.map(Arc::new).map_err(explained);
+    pub(crate) fn publish(&self, outcome: Result<Block, Failure>) {
+        let outcome = outcome.map(Arc::new).map_err(|failure| explained(&failure));
         self.outcome.send_replace(Some(outcome));
+    }
+
+    /// Says that nothing will ever be given, as the environment has failed.
+    pub(crate) fn publish_end(&self, failure: &Failure) {
+        self.has_failed.store(true, Ordering::Relaxed);
+        self.outcome.send_replace(Some(Err(explained(failure))));
     }
 
     /// Holds nothing any longer: who asks from now on has the secrets read anew.
     pub(crate) fn forget(&self) {
-        self.outcome.send_if_modified(|outcome| {
-            // That something is not to be had stays true until there is a new environment.
-            let holds_secrets = matches!(outcome, Some(Ok(_)));
-            if holds_secrets {
-                self.is_forgotten.store(true, Ordering::Relaxed);
-                *outcome = None;
-            }
-            holds_secrets
-        });
+        if !self.has_failed.load(Ordering::Relaxed) {
+            self.is_forgotten.store(true, Ordering::Relaxed);
+            self.outcome.send_replace(None);
+        }
     }
 
     /// The function's programs have started: who asks from now on is refused, unless it is wanted otherwise.

@@ -3,7 +3,7 @@
 //! The exec wrapper asks for them on the Unix socket. What it is given stays as it is for the life of its program, so
 //! nothing is held here for longer than somebody may ask for it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use strongroom_core::document::Document;
 use strongroom_core::format;
@@ -21,35 +21,36 @@ pub(crate) type Block = Zeroizing<Vec<u8>>;
 /// The function's variables that refer to secrets.
 pub(crate) struct Variables {
     variables: Vec<ReferringVariable>,
-    /// The secrets of which it was said that their lease is over.
-    told: Mutex<Vec<SecretId>>,
+    /// The leases on what was given.
+    leases: Mutex<Vec<Arc<str>>>,
 }
 
 type Secrets = Vec<(SecretId, Result<Arc<Secret>, Arc<Error>>)>;
 
 impl Variables {
     pub(crate) fn new(variables: Vec<ReferringVariable>) -> Arc<Self> {
-        Arc::new(Self { variables, told: Mutex::default() })
+        Arc::new(Self { variables, leases: Mutex::default() })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.variables.is_empty()
     }
 
-    /// Whether any refers to this secret.
-    pub(crate) fn refer_to(&self, id: &SecretId) -> bool {
-        self.naming(id).next().is_some()
+    /// Whether a lease is on what was given.
+    pub(crate) fn hold(&self, lease_id: &Arc<str>) -> bool {
+        self.leases().contains(lease_id)
     }
 
-    /// Notes that a lease is over; the first time for a secret, returns the names of the variables that hold it.
+    /// Notes that a lease is over; returns the names of the variables that hold what it was on.
     pub(crate) fn note_end(&self, ended: &Ended) -> Option<String> {
-        let names = self.naming(&ended.secret).collect::<Vec<_>>().join(", ");
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.is_empty() || told.contains(&ended.secret) {
-            return None;
-        }
-        told.push(ended.secret.clone());
-        Some(names)
+        let mut leases = self.leases();
+        let at = leases.iter().position(|lease| *lease == ended.lease_id)?;
+        leases.swap_remove(at);
+        let refers = |variable: &&ReferringVariable| {
+            variable.template.references().any(|reference| reference.secret == ended.secret)
+        };
+        let names = self.variables.iter().filter(refers).map(|variable| variable.name.as_str());
+        Some(names.collect::<Vec<_>>().join(", "))
     }
 
     /// A failure that came before any reference was looked at, with the variables that it concerns.
@@ -70,11 +71,19 @@ impl Variables {
         Failure { message, category: failure.category, hint: failure.hint.clone() }
     }
 
-    fn naming<'a>(&'a self, id: &SecretId) -> impl Iterator<Item = &'a str> {
-        let refers = move |variable: &&ReferringVariable| {
-            variable.template.references().any(|reference| reference.secret == *id)
-        };
-        self.variables.iter().filter(refers).map(|variable| variable.name.as_str())
+    /// Notes the leases on what is given.
+    fn give(&self, secrets: &Secrets) {
+        let given = secrets.iter().filter_map(|(_, secret)| secret.as_ref().ok());
+        let mut leases = self.leases();
+        for lease in given.filter_map(|secret| secret.lease.as_ref()) {
+            if leases.len() < MOST_LEASES && !leases.contains(lease) {
+                leases.push(Arc::clone(lease));
+            }
+        }
+    }
+
+    fn leases(&self) -> MutexGuard<'_, Vec<Arc<str>>> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All of them, or why not, for each that cannot be had.
@@ -110,6 +119,7 @@ impl Variables {
         for id in ids {
             secrets.push((id.clone(), batch.secret_by_any_path(id).await));
         }
+        self.give(&secrets);
         secrets
     }
 }
@@ -187,6 +197,8 @@ fn all_in_one(failures: Vec<Failure>) -> Option<Failure> {
 
 /// Variables that a message names.
 const MOST_NAMED: usize = 5;
+/// Leases that are looked after for variables.
+const MOST_LEASES: usize = 64;
 /// Linux's `MAX_ARG_STRLEN`, with the NUL behind it.
 /// <https://man7.org/linux/man-pages/man2/execve.2.html>
 const LONGEST: usize = 32 * 4096;

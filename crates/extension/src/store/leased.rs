@@ -118,8 +118,8 @@ impl Store {
     }
 
     /// Looks after these leases only.
-    pub(crate) fn keep_leases(&self, is_used: impl Fn(&SecretId, &Arc<str>) -> bool) {
-        self.leased.lock().retain(|held| is_used(&held.id, &held.lease_id));
+    pub(crate) fn keep_leases(&self, is_used: impl Fn(&Arc<str>) -> bool) {
+        self.leased.lock().retain(|held| is_used(&held.lease_id));
     }
 
     /// Notes what came of a renewal; returns the lease if it is not good afterwards.
