@@ -3,6 +3,7 @@
 
 mod bodies;
 mod canaries;
+mod dotenv;
 mod formats;
 mod freezes;
 mod freshness;
@@ -11,10 +12,13 @@ mod limits;
 mod names;
 mod outages;
 mod preparation;
+mod refreshing;
+mod settings_file;
 mod shutdown;
 mod snapstart;
 mod tokens;
 mod variables;
+mod wrapper;
 
 use std::path::Path;
 

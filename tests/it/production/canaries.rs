@@ -4,6 +4,7 @@
 //! Each scenario runs at the most talkative level, in both formats. The secrets are real ones: those that the stand-ins
 //! gave out, taken from the wire. A scenario in which one never passed proves nothing and fails.
 
+mod deliveries;
 mod scenarios;
 
 use std::fs;
@@ -30,6 +31,10 @@ struct Watched {
     tap: Tap,
     /// Everything else that came out: bodies and headers of errors.
     answers: Vec<String>,
+    /// What else must be seen nowhere, as the scenario makes it.
+    made: Vec<(&'static str, String)>,
+    /// The files that secrets are meant for.
+    wished: Vec<&'static str>,
 }
 
 impl Watched {
@@ -40,7 +45,8 @@ impl Watched {
         stage.set("AWS_LAMBDA_LOG_FORMAT", format);
         let tap = Tap::start(stage.vault.address()).await;
         stage.faults.set_target(tap.address());
-        Some(Self { stage, tap, answers: Vec::new() })
+        let (answers, made, wished) = (Vec::new(), Vec::new(), vec![SECRET_FILE]);
+        Some(Self { stage, tap, answers, made, wished })
     }
 
     /// Notes what a client was told, which is not to be a secret.
@@ -60,6 +66,7 @@ impl Watched {
             ("written value", WRITTEN.to_owned()),
         ];
         let named = |name, values: Vec<String>| values.into_iter().map(move |value| (name, value));
+        canaries.extend(self.made.iter().cloned());
         canaries.extend(named("Vault token", self.tap.tokens()));
         canaries.extend(named("signature of a login", self.tap.signatures()));
         canaries.extend(named("headers of a login", self.tap.login_headers()));
@@ -73,7 +80,7 @@ impl Watched {
             ("observations".to_owned(), format!("{:?}", environment.host.observations())),
         ];
         places.extend(self.answers.iter().map(|answer| ("answer".to_owned(), answer.clone())));
-        files_below(environment.host.tmp(), &mut places);
+        files_below(environment.host.tmp(), &self.wished, &mut places);
         let canaries = self.canaries();
         for (place, text) in &places {
             for (name, canary) in &canaries {
@@ -102,13 +109,15 @@ impl Watched {
     }
 }
 
-/// Every file below a directory but the one that the secret is meant for.
-fn files_below(directory: &Path, places: &mut Vec<(String, String)>) {
+/// Every file below a directory but those that secrets are meant for.
+fn files_below(directory: &Path, wished: &[&str], places: &mut Vec<(String, String)>) {
+    let is_wished =
+        |path: &Path| wished.iter().any(|file| path.ends_with(file.trim_start_matches("/tmp/")));
     for entry in fs::read_dir(directory).unwrap().flatten() {
         let path = entry.path();
         if entry.file_type().unwrap().is_dir() {
-            files_below(&path, places);
-        } else if !path.ends_with(SECRET_FILE.trim_start_matches("/tmp/")) {
+            files_below(&path, wished, places);
+        } else if !is_wished(&path) {
             let content = String::from_utf8_lossy(&fs::read(&path).unwrap()).into_owned();
             places.push((path.display().to_string(), content));
         }

@@ -18,7 +18,7 @@ async fn stage_with_format(test: &str, format: &str) -> Option<Stage> {
 }
 
 /// Adds a file of the function's code.
-fn add_to_code(stage: &Stage, name: &str, text: &str) {
+pub(super) fn add_to_code(stage: &Stage, name: &str, text: &str) {
     #[expect(clippy::disallowed_methods, reason = "a template, no secret")]
     fs::write(stage.config.function.code.join(name), text).unwrap();
 }
