@@ -117,6 +117,8 @@ impl Environment {
             (VARIABLE, format!("vault:{SECRET}#api-key")),
             (v::AWS_LAMBDA_EXEC_WRAPPER, WRAPPER.to_owned()),
             (v::STRONGROOM_SOCKET, SOCKET.to_owned()),
+            // The same for Python, which heeds the wrapper, and for the compiled function, which does not.
+            (v::STRONGROOM_WAIT, "registration".to_owned()),
             (v::STRONGROOM_PROXY_PORT, port.to_string()),
         ];
         let config = Config {

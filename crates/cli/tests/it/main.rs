@@ -100,9 +100,18 @@ fn what_cannot_be_used_is_told_with_what_to_do() {
     check(&["--extension", "/nowhere"], "there is no extension at /nowhere; hint:");
     let no_exec = ["--extension", "/bin/true", "--exec", "/nowhere"];
     check(&no_exec, "there is no exec wrapper at /nowhere; hint:");
-    check(&["--extension", "/bin/true", "--exec", "/bin/true", "--vault", "/bin/true"], "/bin/true is no Vault");
-    check(&["--extension", "/bin/true", "--exec", "/bin/true", "--vault", "/nowhere"], "cannot run /nowhere");
-    check(&["--extension", "/bin/true", "--exec", "/bin/true", "--python", "/bin/false"], "has no awslambdaric");
+    check(
+        &["--extension", "/bin/true", "--exec", "/bin/true", "--vault", "/bin/true"],
+        "/bin/true is no Vault",
+    );
+    check(
+        &["--extension", "/bin/true", "--exec", "/bin/true", "--vault", "/nowhere"],
+        "cannot run /nowhere",
+    );
+    check(
+        &["--extension", "/bin/true", "--exec", "/bin/true", "--python", "/bin/false"],
+        "has no awslambdaric",
+    );
 }
 
 #[test]
