@@ -27,7 +27,7 @@ use crate::store::{Batch, Store};
 
 use place::Place;
 
-/// The socket, bound; nobody is answered before [`Listener::serve`].
+/// The socket, bound; nobody is answered before [`Listener::open`].
 pub(crate) struct Listener {
     listener: UnixListener,
     place: Place,
