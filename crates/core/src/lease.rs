@@ -125,6 +125,11 @@ impl SecretLease {
     /// What the secret needs at `now` to be used until `until`: renewed at two thirds of its lease, read again when
     /// the lease is over, and when its renewals come to an end, as Vault's maximum TTL has them grow short.
     pub fn need(self, now: UnixMilliseconds, until: UnixMilliseconds) -> SecretNeed {
+        // By a clock that was set back the age is not known, but by a renewal it will be.
+        let is_set_back = self.granted.saturating_sub(now) > MOST_SET_BACK;
+        if is_set_back && self.renewable && self.at_first > 0 {
+            return SecretNeed::Renewal;
+        }
         // Vault says no seconds of what does not end.
         if self.at_first == 0 {
             return SecretNeed::Nothing;
@@ -145,6 +150,9 @@ impl SecretLease {
         }
     }
 }
+
+/// Milliseconds by which a clock is corrected all the time.
+const MOST_SET_BACK: u64 = 5_000;
 
 #[cfg(test)]
 mod tests {
@@ -182,7 +190,10 @@ mod tests {
 
     #[test]
     fn a_clock_set_back_does_not_end_a_secrets_lease() {
-        assert_eq!(SecretLease::new(1_000_000, 90, true).need(10, 10), SecretNeed::Nothing);
+        let need = |renewable, now| SecretLease::new(1_000_000, 90, renewable).need(now, now);
+        assert_eq!(need(true, 999_000), SecretNeed::Nothing);
+        assert_eq!(need(true, 10), SecretNeed::Renewal);
+        assert_eq!(need(false, 10), SecretNeed::Nothing);
     }
 
     #[test]

@@ -15,6 +15,16 @@ pub fn default_init_timeout(initialization_type: Option<&str>) -> Duration {
     }
 }
 
+/// What the wrapper asks the extension for.
+pub const REQUEST_PATH: &str = "/environment";
+
+/// Where the extension listens for it, where `STRONGROOM_SOCKET` does not say.
+pub const DEFAULT_SOCKET: &str = "/tmp/.strongroom/socket";
+
+/// The most bytes that `NAME=value` may have, with the NUL behind it: Linux's `MAX_ARG_STRLEN`.
+/// <https://man7.org/linux/man-pages/man2/execve.2.html>
+pub const LARGEST_VARIABLE: usize = 128 * 1024;
+
 /// The exit code of a wrapper that was called without a program; nothing is reported to Lambda.
 pub const USAGE_EXIT_CODE: u8 = 2;
 

@@ -12,7 +12,6 @@ use strongroom_core::wrapper::Category;
 use crate::failure::Failure;
 
 /// What the wrapper becomes.
-#[derive(Debug)]
 pub(crate) struct Program {
     command: Command,
     /// Name and size of the largest variable that was set.

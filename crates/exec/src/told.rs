@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use strongroom_core::settings::{LogFormat, variables as v};
+use strongroom_core::wrapper::DEFAULT_SOCKET;
 use strongroom_core::{duration, reference, wrapper};
 
 /// What of the environment matters to the wrapper.
@@ -90,7 +91,6 @@ fn duration_of(text: &str) -> Option<Duration> {
     duration::parse(text.trim())?.as_duration().filter(|duration| !duration.is_zero())
 }
 
-const DEFAULT_SOCKET: &str = "/tmp/.strongroom/socket";
 /// Lambda gives no init more: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>
 const LONGEST_INIT: Duration = Duration::from_secs(15 * 60);
 /// The extension answers at the end of its time what it waited for; that answer needs a moment, too.

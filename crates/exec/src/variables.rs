@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use strongroom_core::wrapper::Category;
+use strongroom_core::wrapper::{Category, LARGEST_VARIABLE as LARGEST};
 use thiserror::Error;
 
 use crate::failure::Failure;
@@ -74,10 +74,6 @@ pub(crate) fn parse(body: &[u8]) -> Result<Vec<(&OsStr, &OsStr)>, Unusable> {
 fn shown(name: &[u8]) -> String {
     String::from_utf8_lossy(name).into_owned()
 }
-
-/// Linux takes 32 pages for one string of the environment, the NUL at its end included (`MAX_ARG_STRLEN`):
-/// <https://man7.org/linux/man-pages/man2/execve.2.html>
-const LARGEST: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -3,18 +3,18 @@
 //! The only place that knows `event/next`. Lambda starts the runtime when every extension has
 //! registered, and the first invocation when every extension asks for its first event.
 
+mod wrapper;
+
 use std::convert::Infallible;
-use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use strongroom_core::lease::UnixMilliseconds;
-use strongroom_core::settings::{Environment, Settings, Waits, variables as v};
+use strongroom_core::settings::{Environment, Settings, variables as v};
 use strongroom_core::wrapper::default_init_timeout;
 use strongroom_lambda_api::extensions::Event;
 use strongroom_lambda_api::initialization::InitializationType;
-use strongroom_vault::clock::{Clock, Deadline};
+use strongroom_vault::clock::{Clock, Deadline, Pause};
 use strongroom_vault::error::Error;
 use strongroom_vault::http::Progress;
 use tokio::task::JoinHandle;
@@ -27,6 +27,7 @@ use crate::exit::{Category, Failure};
 use crate::lambda::{ExtensionsApi, Registered};
 use crate::session;
 use crate::store::{Batch, MARGIN_BEFORE_TIMEOUT, Store};
+use wrapper::Wrapper;
 
 /// Runs until SHUTDOWN, or until something fails.
 pub(crate) async fn run(
@@ -85,7 +86,7 @@ pub(crate) async fn run(
         initialization,
         init_deadline,
         refresh: settings.refresh,
-        no_login_before: AtomicU64::new(0),
+        login_pause: Mutex::default(),
         clock,
     };
     let freeze = Arc::clone(extension.store.client().freeze());
@@ -108,7 +109,7 @@ struct Extension {
     init_deadline: Deadline,
     refresh: Option<Duration>,
     /// No login of our own accord before this time: the last one failed.
-    no_login_before: AtomicU64,
+    login_pause: Mutex<Pause>,
     clock: Clock,
 }
 
@@ -315,13 +316,14 @@ impl Extension {
         }
         if files.needs_refresh() {
             Box::pin(files.refresh(&Batch::new(&self.store, give_up))).await;
-            self.store.keep_leases(|lease| files.hold(lease) || self.variables.hold(lease));
         }
+        drop(ended);
+        self.store.forget_unused_leases();
     }
 
     /// A login that lasts longer than our patience goes on if a request waits for it, too.
     async fn renew_until(&self, until: UnixMilliseconds, give_up: Deadline, patience: Deadline) {
-        let is_paused = self.clock.now() < self.no_login_before.load(Ordering::Relaxed);
+        let is_paused = self.login_pause().lasts(&self.clock);
         if is_paused || self.store.session().is_good_until(until) {
             return;
         }
@@ -331,10 +333,14 @@ impl Extension {
             Err(Arc::new(Error::Deadline { waiting_for }))
         });
         if let Err(error) = outcome {
-            self.no_login_before.store(self.clock.deadline_in(PAUSE).0, Ordering::Relaxed);
+            *self.login_pause() = self.clock.pause(PAUSE);
             let hint = error.hint().unwrap_or_default();
             tracing::error!(hint, "cannot log in to Vault: {}", crate::exit::chain(&*error));
         }
+    }
+
+    fn login_pause(&self) -> MutexGuard<'_, Pause> {
+        self.login_pause.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing that belongs to this environment may wake up in another: nothing is kept from here to the first
@@ -361,40 +367,6 @@ impl Start {
     /// The function is seen to have started: the first time, returns how that went.
     fn is_seen(&self) -> Option<Result<(), Failure>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// What is known of the exec wrapper.
-struct Wrapper {
-    /// Whether it holds the function back until its secrets are there.
-    waits: bool,
-    /// Whether the runtime heeds `AWS_LAMBDA_EXEC_WRAPPER`.
-    is_heeded: bool,
-    configured: Option<String>,
-}
-
-impl Wrapper {
-    fn of(environment: &Environment, waits: Waits) -> Self {
-        let configured = environment.value(v::AWS_LAMBDA_EXEC_WRAPPER).map(str::to_owned);
-        // AWS's own images have it, whose start-up script is what heeds the variable.
-        let is_heeded = waits == Waits::WrapperIfHeeded && Path::new(RUNTIMES_OF_AWS).is_dir();
-        Self { waits: waits == Waits::Wrapper || is_heeded, is_heeded, configured }
-    }
-
-    /// What to do if none has asked.
-    fn remedy(&self) -> String {
-        match (&self.configured, Path::new(RUNTIMES_OF_AWS).is_dir()) {
-            (_, false) => "this runtime does not heed AWS_LAMBDA_EXEC_WRAPPER: have the bootstrap, or the image's \
-                           ENTRYPOINT, start the program by /opt/strongroom/exec, as in: exec /opt/strongroom/exec ./app"
-                .to_owned(),
-            (None, true) => "set AWS_LAMBDA_EXEC_WRAPPER=/opt/strongroom/exec".to_owned(),
-            (Some(_), true) if self.is_heeded => {
-                "/opt/strongroom/exec did not find the extension: is STRONGROOM_SOCKET the same for both?".to_owned()
-            }
-            (Some(other), true) => format!(
-                "set AWS_LAMBDA_EXEC_WRAPPER=/opt/strongroom/exec and STRONGROOM_NEXT_WRAPPER={other}"
-            ),
-        }
     }
 }
 
@@ -442,6 +414,4 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ASKING: Duration = Duration::from_secs(5);
 /// How long the wrapper has to fetch why the environment ends.
 const TELLING: Duration = Duration::from_millis(300);
-/// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html>
-const RUNTIMES_OF_AWS: &str = "/var/lang/bin";
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -20,7 +20,12 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The process at the other end; `None` if it is another user's, or there is no telling.
+    /// Whether it can be told from others.
+    pub(crate) fn is_known(self) -> bool {
+        self.number > 0
+    }
+
+    /// The process at the other end; `None` if it is another user's.
     pub(crate) fn of_peer(stream: &UnixStream) -> Option<Self> {
         let peer = stream.peer_cred().ok()?;
         if peer.uid() != rustix::process::geteuid().as_raw() {

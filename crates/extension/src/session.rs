@@ -9,7 +9,7 @@ use strongroom_core::duration::SignedMilliseconds;
 use strongroom_core::lease::{Lease, Need, UnixMilliseconds};
 use strongroom_core::settings::Revoke;
 use strongroom_vault::client::Client;
-use strongroom_vault::clock::Deadline;
+use strongroom_vault::clock::{Deadline, Pause};
 use strongroom_vault::error::{Error, TokenLife};
 use strongroom_vault::login::Login;
 use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
@@ -54,7 +54,7 @@ struct State {
     login: Weak<Flight<Outcome>>,
     renewal: Weak<Flight<Outcome>>,
     /// No renewal before this time: the last one got no answer.
-    no_renewal_before: UnixMilliseconds,
+    renewal_pause: Pause,
 }
 
 impl Session {
@@ -166,7 +166,8 @@ impl Session {
         let is_ours = token.origin == TokenOrigin::Login && token.kind == TokenKind::Service;
         let is_wanted = match self.revoke {
             Revoke::Always => true,
-            Revoke::Auto => !self.is_leased.load(Ordering::Relaxed),
+            // The next token has no lease on it yet.
+            Revoke::Auto => !self.is_leased.swap(false, Ordering::Relaxed),
             Revoke::Never => false,
         };
         if !is_ours || !is_wanted {
@@ -206,7 +207,7 @@ impl Session {
     async fn renew(self: &Arc<Self>, token: Arc<Token>, deadline: Deadline) -> Arc<Token> {
         let flight = {
             let mut state = self.lock();
-            if self.client.clock().now() < state.no_renewal_before {
+            if state.renewal_pause.lasts(self.client.clock()) {
                 return token;
             }
             Flight::join_or_begin(&mut state.renewal, || {
@@ -252,8 +253,7 @@ impl Session {
 
     /// The last renewal got no answer: none is tried for a while.
     fn pause_renewals(&self) {
-        let end = self.client.clock().deadline_in(RENEWAL_PAUSE);
-        self.lock().no_renewal_before = end.0;
+        self.lock().renewal_pause = self.client.clock().pause(RENEWAL_PAUSE);
     }
 
     async fn await_flight(&self, flight: &Flight<Outcome>, deadline: Deadline) -> Outcome {

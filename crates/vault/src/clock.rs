@@ -51,9 +51,30 @@ impl Clock {
         Deadline(self.now().saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX)))
     }
 
+    /// A pause that begins now.
+    #[must_use]
+    pub fn pause(&self, length: Duration) -> Pause {
+        Pause { from: self.now(), until: self.deadline_in(length).0 }
+    }
+
     /// The result of `future`, or `None` if the deadline passes first.
     pub async fn before<F: Future>(&self, deadline: Deadline, future: F) -> Option<F::Output> {
         tokio::time::timeout(deadline.after(self.now()), future).await.ok()
+    }
+}
+
+/// A time in which something is not tried again. A clock that is set back ends it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pause {
+    from: UnixMilliseconds,
+    until: UnixMilliseconds,
+}
+
+impl Pause {
+    /// Whether it lasts.
+    #[must_use]
+    pub fn lasts(self, clock: &Clock) -> bool {
+        (self.from..self.until).contains(&clock.now())
     }
 }
 

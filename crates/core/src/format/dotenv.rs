@@ -1,4 +1,4 @@
-//! A secret as lines that shells, python-dotenv and dotenv for Node read alike.
+//! A secret as lines that python-dotenv, dotenv for Node and, where its names are names of a shell's, shells read alike.
 //!
 //! They agree about single quotes around what holds neither these nor certain backslashes, and about double quotes
 //! around what holds nothing that is special within them. What would be read differently is refused, not guessed.

@@ -67,12 +67,12 @@ variables! {
     Strongroom STRONGROOM_FILE_FORMAT_NAMED "STRONGROOM_FILE_FORMAT_<NAME>" default "": "The same for the file of `VAULT_SECRET_PATH_<NAME>` alone.";
     Strongroom STRONGROOM_FILE_MODE "STRONGROOM_FILE_MODE" default "0600": "Permissions of the files of secrets, in octal digits.";
     Strongroom STRONGROOM_FILE_MODE_NAMED "STRONGROOM_FILE_MODE_<NAME>" default "": "The same for the file of `VAULT_SECRET_PATH_<NAME>` alone.";
-    Strongroom STRONGROOM_INIT_TIMEOUT "STRONGROOM_INIT_TIMEOUT" default "8s; 60s unless on demand": "How long login and files may take before init fails with an error that says what was waited for.";
+    Strongroom STRONGROOM_INIT_TIMEOUT "STRONGROOM_INIT_TIMEOUT" default "8s; 60s unless on demand": "How long login, files and variables may take before init fails with an error that says what was waited for.";
     Strongroom STRONGROOM_MISSING_SECRET "STRONGROOM_MISSING_SECRET" default "fail": "`fail`: a secret that is not there fails init; `null`: its file holds `null`, as with vault-lambda-extension.";
     Strongroom STRONGROOM_NEXT_WRAPPER "STRONGROOM_NEXT_WRAPPER" default "": "Program that `/opt/strongroom/exec` executes in place of the function's own, with that and its arguments behind it: a second exec wrapper.";
     Strongroom STRONGROOM_PROXY_PORT "STRONGROOM_PROXY_PORT" default "8200": "Port of the local Vault API on 127.0.0.1.";
     Strongroom STRONGROOM_REFRESH "STRONGROOM_REFRESH" default "5m": "How old a secret without a lease may be in a file before an invocation has it read again; `off`: never. Secrets with a lease are renewed and read again as their leases want.";
-    Strongroom STRONGROOM_REVOKE "STRONGROOM_REVOKE" default "auto": "Whether the token is revoked at SHUTDOWN: `always`, `never`, or `auto`, which leaves it alone after an answer with a lease or a child token passed through the proxy or was written to a file.";
+    Strongroom STRONGROOM_REVOKE "STRONGROOM_REVOKE" default "auto": "Whether the token is revoked at SHUTDOWN: `always`, `never`, or `auto`, which leaves it alone after an answer with a lease or a child token passed through the proxy, was written to a file or given in a variable.";
     Strongroom STRONGROOM_SNAPSTART_ENV "STRONGROOM_SNAPSTART_ENV" default "refuse": "`refuse`: references to secrets in variables are an error under SnapStart, as what they give stays in the snapshot; `allow`: they are resolved all the same.";
     Strongroom STRONGROOM_SOCKET "STRONGROOM_SOCKET" default "/tmp/.strongroom/socket": "Unix socket by which `/opt/strongroom/exec` asks for variables; its directory is the extension's own.";
     Strongroom STRONGROOM_WAIT "STRONGROOM_WAIT" default "auto": "Who waits for secrets in files: `wrapper`, as `/opt/strongroom/exec` starts the function's program (the extension registers at once); `registration`; or `auto`, which is `wrapper` if `AWS_LAMBDA_EXEC_WRAPPER` is `/opt/strongroom/exec` and the runtime is one that heeds it.";

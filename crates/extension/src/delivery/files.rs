@@ -15,7 +15,7 @@ use strongroom_core::document::Document;
 use strongroom_core::format::{self, Format, FormatError};
 use strongroom_core::lease::UnixMilliseconds;
 use strongroom_core::settings::{MissingSecret, SecretFile};
-use strongroom_vault::clock::Clock;
+use strongroom_vault::clock::{Clock, Pause};
 use zeroize::Zeroizing;
 
 use crate::exit::{Category, Failure};
@@ -34,7 +34,7 @@ struct Kept {
     /// Whether it is to be written anew whatever it holds: a lease of it is over.
     is_stale: bool,
     /// No reading before this time: the last one failed.
-    no_reading_before: UnixMilliseconds,
+    pause: Pause,
 }
 
 /// What is to be written where.
@@ -72,7 +72,7 @@ impl Files {
             order: Arc::new(Order { file, missing }),
             written: None,
             is_stale: false,
-            no_reading_before: 0,
+            pause: Pause::default(),
         });
         Self { kept: kept.collect(), refresh, clock }
     }
@@ -100,14 +100,6 @@ impl Files {
         }
     }
 
-    /// Whether a file was made of this lease.
-    pub(crate) fn hold(&self, lease_id: &Arc<str>) -> bool {
-        self.kept
-            .iter()
-            .filter_map(|kept| kept.written.as_ref())
-            .any(|w| w.leases.contains(lease_id))
-    }
-
     /// Whether anything is due.
     pub(crate) fn needs_refresh(&self) -> bool {
         let now = self.clock.now();
@@ -131,7 +123,7 @@ impl Files {
     }
 
     fn is_due(&self, kept: &Kept, now: UnixMilliseconds) -> bool {
-        if now < kept.no_reading_before {
+        if kept.pause.lasts(&self.clock) {
             return false;
         }
         let read_at = kept.written.as_ref().and_then(|written| written.read_at);
@@ -152,7 +144,7 @@ impl Files {
             if let Err(failure) = content.and_then(|content| kept.write(&content)) {
                 // Of what it read, other leases may be over before that is tried again.
                 kept.is_stale = true;
-                kept.no_reading_before = self.clock.deadline_in(PAUSE).0;
+                kept.pause = self.clock.pause(PAUSE);
                 failures.push(failure);
             }
         }

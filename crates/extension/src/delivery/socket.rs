@@ -14,6 +14,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use strongroom_core::settings::{self, Given};
+use strongroom_core::wrapper;
 use strongroom_vault::clock::Deadline;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
@@ -171,7 +172,7 @@ impl Desk {
         request: Request<Incoming>,
         peer: process::Identity,
     ) -> Response<AnswerBody> {
-        if request.method() != Method::GET || request.uri().path() != PATH {
+        if request.method() != Method::GET || request.uri().path() != wrapper::REQUEST_PATH {
             return text(StatusCode::NOT_FOUND, "this socket knows GET /environment only");
         }
         self.is_asked.store(true, Ordering::Relaxed);
@@ -189,7 +190,9 @@ impl Desk {
         };
         match outcome {
             Ok(block) => {
-                let mut response = Response::new(AnswerBody::whole(Bytes::copy_from_slice(&block)));
+                // No copy is made, and it is wiped when the last who asked has it.
+                let mut response =
+                    Response::new(AnswerBody::whole(Bytes::from_owner(Shared(block))));
                 response
                     .headers_mut()
                     .insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
@@ -230,13 +233,25 @@ impl Desk {
             Some(answered) => {
                 let mut answered = answered.lock().unwrap_or_else(PoisonError::into_inner);
                 let times = answered.iter().filter(|answered| **answered == peer).count();
-                let may_ask = times < MOST_IN_ONE_PROCESS && answered.len() < MOST_ANSWERS;
-                if may_ask {
+                let may_ask = times < MOST_IN_ONE_PROCESS || !peer.is_known();
+                if may_ask && peer.is_known() {
+                    if answered.len() == MOST_ANSWERS {
+                        answered.remove(0);
+                    }
                     answered.push(peer);
                 }
                 may_ask
             }
         }
+    }
+}
+
+/// The variables, as bytes to send.
+struct Shared(Arc<Block>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 
@@ -259,7 +274,6 @@ fn text(status: StatusCode, text: &str) -> Response<AnswerBody> {
     response
 }
 
-const PATH: &str = "/environment";
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -271,5 +285,5 @@ const MOST_AT_ONCE: usize = 64;
 const LONGEST_ANSWER: Duration = Duration::from_secs(65);
 /// Of two wrappers in a chain each asks, in what is one process.
 const MOST_IN_ONE_PROCESS: usize = 2;
-/// Answers that are remembered on Managed Instances; there are 1,024 processes at most at any time.
+/// Answers that are remembered on Managed Instances, the latest.
 const MOST_ANSWERS: usize = 8192;

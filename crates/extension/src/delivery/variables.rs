@@ -9,6 +9,7 @@ use strongroom_core::document::Document;
 use strongroom_core::format;
 use strongroom_core::reference::{Reference, SecretId};
 use strongroom_core::settings::ReferringVariable;
+use strongroom_core::wrapper::LARGEST_VARIABLE;
 use strongroom_vault::error::Error;
 use zeroize::Zeroizing;
 
@@ -34,11 +35,6 @@ impl Variables {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.variables.is_empty()
-    }
-
-    /// Whether a lease is on what was given.
-    pub(crate) fn hold(&self, lease_id: &Arc<str>) -> bool {
-        self.leases().contains(lease_id)
     }
 
     /// Notes that a lease is over; returns the names of the variables that hold what it was on.
@@ -170,7 +166,7 @@ fn check(
     let ReferringVariable { name, .. } = variable;
     let problem = if value.contains('\0') {
         "its value holds a NUL character, which no variable can"
-    } else if name.len() + value.len() + "=\0".len() > LONGEST {
+    } else if name.len() + value.len() + "=\0".len() > LARGEST_VARIABLE {
         "its value is longer than 128 KiB, which no variable can be"
     } else {
         return Ok(value);
@@ -199,6 +195,3 @@ fn all_in_one(failures: Vec<Failure>) -> Option<Failure> {
 const MOST_NAMED: usize = 5;
 /// Leases that are looked after for variables.
 const MOST_LEASES: usize = 64;
-/// Linux's `MAX_ARG_STRLEN`, with the NUL behind it.
-/// <https://man7.org/linux/man-pages/man2/execve.2.html>
-const LONGEST: usize = 32 * 4096;

@@ -7,7 +7,7 @@ use strongroom_core::document::Document;
 use strongroom_core::lease::{SecretLease, SecretNeed, UnixMilliseconds};
 use strongroom_core::reference::SecretId;
 use strongroom_vault::client::LeaseRenewal;
-use strongroom_vault::clock::Deadline;
+use strongroom_vault::clock::{Deadline, Pause};
 use strongroom_vault::error::Error;
 use strongroom_vault::token::Token;
 
@@ -35,7 +35,7 @@ struct Held {
     /// The token it was read with, with which it ends.
     token: Arc<Token>,
     /// No renewal before this time: the last one got no answer.
-    no_renewal_before: UnixMilliseconds,
+    pause: Pause,
 }
 
 impl Leased {
@@ -54,7 +54,7 @@ impl Leased {
             lease_id: Arc::clone(&lease_id),
             lease: SecretLease::new(now, seconds, renewable),
             token: Arc::clone(token),
-            no_renewal_before: 0,
+            pause: Pause::default(),
         };
         let mut leases = self.lock();
         if leases.len() == MOST_HELD {
@@ -95,7 +95,7 @@ impl Store {
             };
             match need {
                 SecretNeed::Reading => ended.push(held.end()),
-                SecretNeed::Renewal if now >= held.no_renewal_before => {
+                SecretNeed::Renewal if !held.pause.lasts(self.client.clock()) => {
                     renewals.push((self.begin_renewal(held.clone(), give_up), held.clone()));
                 }
                 SecretNeed::Renewal | SecretNeed::Nothing => {}
@@ -117,9 +117,10 @@ impl Store {
         })
     }
 
-    /// Looks after these leases only.
-    pub(crate) fn keep_leases(&self, is_used: impl Fn(&Arc<str>) -> bool) {
-        self.leased.lock().retain(|held| is_used(&held.lease_id));
+    /// Forgets the leases that nobody lives on any more: no file, no variable, and no secret that is being delivered.
+    pub(crate) fn forget_unused_leases(&self) {
+        // Whoever lives on one holds its id, too.
+        self.leased.lock().retain(|held| Arc::strong_count(&held.lease_id) > 1);
     }
 
     /// Notes what came of a renewal; returns the lease if it is not good afterwards.
@@ -143,7 +144,7 @@ impl Store {
             }
             Err(error) => {
                 tracing::warn!(%error, "the lease of {id} could not be renewed; the secret is used to its end");
-                held.no_renewal_before = self.client.clock().deadline_in(PAUSE).0;
+                held.pause = self.client.clock().pause(PAUSE);
                 !held.lease.is_over(now)
             }
         };

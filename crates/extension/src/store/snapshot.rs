@@ -1,7 +1,7 @@
 //! SnapStart: nothing of Vault's may lie in a snapshot, which is taken at a moment that nobody tells us.
 //!
 //! Lambda takes it when the runtime is done with its init, and the function's own code may ask the local Vault API
-//! until then, or in a hook. So from the registration to the first invocation the extension keeps nothing: when the
+//! until then, or in a hook. So from its own start to the first invocation the extension keeps nothing: when the
 //! last request that is under way has its answer, the token is revoked and what came with it forgotten, before the
 //! answer goes out. A request after the restore logs in with the credentials of its environment.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html>

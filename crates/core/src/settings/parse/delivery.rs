@@ -7,6 +7,7 @@ use super::{Parser, above_zero};
 use crate::format::Format;
 use crate::reference::{self, Malformed};
 use crate::settings::{Given, ReferringVariable, SecretFile, Socket, Waits, variables as v};
+use crate::wrapper::DEFAULT_SOCKET;
 
 impl Parser<'_> {
     pub(super) fn refresh(&mut self) -> Option<Duration> {
@@ -135,7 +136,6 @@ fn remedy(error: Malformed) -> &'static str {
 /// Where the layer has the exec wrapper.
 const WRAPPER: &str = "/opt/strongroom/exec";
 const DEFAULT_REFRESH: Duration = Duration::from_mins(5);
-const DEFAULT_SOCKET: &str = "/tmp/.strongroom/socket";
 /// `sun_path` holds 108 bytes; it is bound under a longer name first.
 /// <https://man7.org/linux/man-pages/man7/unix.7.html>
 const LONGEST_SOCKET: usize = 90;
