@@ -94,6 +94,20 @@ async fn a_template_is_made_of_several_secrets() {
 }
 
 #[tokio::test]
+async fn a_template_finds_a_path_in_another_secret_and_keeps_numbers_numbers() {
+    let name = "a template finds a path in another secret";
+    let Some(stage) = stage_with_format(name, "template:/var/task/t").await else { return };
+    let text = "{{ secret('kv/data/' ~ secret('kv/data/pointer').name) | tojson }}";
+    add_to_code(&stage, "t", text);
+    stage.write("kv/data/pointer", json!({ "data": { "name": "further" } })).await;
+    let further = json!({ "whole": 7, "part": 1.5, "text": "1.5", "is_on": true });
+    stage.write("kv/data/further", json!({ "data": further })).await;
+    let environment = stage.ready().await;
+    let held: serde_json::Value = serde_json::from_str(&environment.file(SECRET_FILE)).unwrap();
+    assert_eq!(held, further);
+}
+
+#[tokio::test]
 async fn what_a_template_does_not_find_ends_init_and_gives_nothing_away() {
     let template = "template:/var/task/t";
     for (text, words) in [

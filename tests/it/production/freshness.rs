@@ -26,7 +26,7 @@ async fn with_file(test: &str, refresh: &str) -> Option<Stage> {
 }
 
 /// A stage whose function has leased credentials in a file.
-async fn with_leased_file(test: &str, ttl: &str) -> Option<Stage> {
+pub(super) async fn with_leased_file(test: &str, ttl: &str) -> Option<Stage> {
     let mut stage = stage(test).await?;
     stage.add_database(ttl).await;
     stage.set("VAULT_SECRET_PATH", "database/creds/app");
@@ -35,13 +35,13 @@ async fn with_leased_file(test: &str, ttl: &str) -> Option<Stage> {
     Some(stage)
 }
 
-fn user(environment: &Environment) -> String {
+pub(super) fn user(environment: &Environment) -> String {
     let held: Value = serde_json::from_str(&environment.file(SECRET_FILE)).unwrap();
     held["username"].as_str().unwrap().to_owned()
 }
 
 /// Invokes the function until it is so.
-async fn invoke_until(environment: &Environment, mut is_so: impl FnMut() -> bool) {
+pub(super) async fn invoke_until(environment: &Environment, mut is_so: impl FnMut() -> bool) {
     within("what an invocation brings about", async {
         while !is_so() {
             environment.invoke(&[], &[]).await;
@@ -78,6 +78,17 @@ async fn a_file_that_is_young_enough_costs_nothing() {
         assert_eq!(environment.file(SECRET_FILE), SECRET_VALUE);
         assert_eq!(stage.reads_of(SECRET_PATH), 1);
     }
+}
+
+#[tokio::test]
+async fn a_file_that_the_function_has_removed_comes_back() {
+    let Some(stage) = with_file("a file that the function has removed", AT_ONCE).await else {
+        return;
+    };
+    let environment = stage.ready().await;
+    std::fs::remove_dir_all(environment.host.tmp().join("secrets")).unwrap();
+    environment.invoke(&[], &[]).await;
+    assert_eq!(environment.file(SECRET_FILE), SECRET_VALUE, "{}", environment.log());
 }
 
 #[tokio::test]

@@ -3,8 +3,10 @@
 //! The function is Python, by AWS's runtime interface client, whose hooks run before the snapshot and after it.
 
 use std::fs;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use strongroom_faults::Rule;
 use strongroom_host::{Function, InitializationType, Runtime, What};
 use strongroom_tests::beds::{self, Part};
 use strongroom_tests::stage::{Environment, SECRET_URL, SECRET_VALUE, Stage, within};
@@ -12,10 +14,11 @@ use tempfile::TempDir;
 
 use super::stage;
 
-/// Reads the secret from the cache when it is loaded, in its hooks and when it is invoked.
-const APP: &str = r#"
+/// Reads the secret from the cache, and notes what it saw.
+const READING: &str = r#"
 import json
 import os
+import time
 import urllib.request
 
 from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -23,18 +26,36 @@ from snapshot_restore_py import register_after_restore, register_before_snapshot
 URL = "http://127.0.0.1:%s/v1/kv/data/app" % os.environ["STRONGROOM_PROXY_PORT"]
 seen = {}
 
-def read(when):
+def read(when, patience=30):
     request = urllib.request.Request(URL, headers={"X-Vault-Cache-Control": "cache"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=patience) as answer:
         seen[when] = json.load(answer)["data"]["data"]["api-key"]
 
-read("loaded")
-register_before_snapshot(read, "before the snapshot")
 register_after_restore(read, "restored")
 
 def handler(event, context):
     read("invoked")
     return seen
+"#;
+
+/// Reads when it is loaded, and once more when all is ready for the snapshot.
+const READS_TO_THE_END: &str = r#"
+read("loaded")
+register_before_snapshot(read, "before the snapshot")
+"#;
+
+/// Reads when it is loaded, and no more.
+const READS_ONCE: &str = r#"
+read("loaded")
+"#;
+
+/// Asks, does not wait for the answer, and is still being loaded when that has come.
+const HANGS_UP: &str = r#"
+try:
+    read("loaded", patience=0.3)
+except TimeoutError:
+    seen["loaded"] = "hung up"
+time.sleep(1.5)
 "#;
 
 /// A stage under SnapStart whose proxy may answer from its cache for an hour.
@@ -46,10 +67,10 @@ async fn cached(test: &str) -> Option<Stage> {
 }
 
 /// Gives the stage the Python function; its code goes with what is returned.
-fn python(stage: &mut Stage) -> TempDir {
+fn python(stage: &mut Stage, loading: &str) -> TempDir {
     let code = TempDir::new().expect("a temporary directory");
     #[expect(clippy::disallowed_methods, reason = "a test's function, no secret")]
-    fs::write(code.path().join("app.py"), APP).expect("the function");
+    fs::write(code.path().join("app.py"), format!("{READING}{loading}")).expect("the function");
     let runtime = Runtime::Python { interpreter: beds::python() };
     let handler = "app.handler".to_owned();
     stage.config.function = Function { code: code.path().to_owned(), handler, runtime };
@@ -110,7 +131,7 @@ async fn nothing_that_was_read_before_the_snapshot_is_handed_out_after_it() {
         return;
     }
     let Some(mut stage) = cached(name).await else { return };
-    let _code = python(&mut stage);
+    let _code = python(&mut stage, READS_TO_THE_END);
     let environment = stage.ready().await;
     stage.write_secret("rotated").await;
     let key = restore(&stage, &environment).await;
@@ -133,7 +154,45 @@ async fn no_token_lives_while_the_snapshot_waits() {
         return;
     }
     let Some(mut stage) = cached(name).await else { return };
-    let _code = python(&mut stage);
+    let _code = python(&mut stage, READS_TO_THE_END);
     let environment = stage.ready().await;
     assert_eq!(stage.login_accessors().await, [""; 0], "{}", environment.log());
+}
+
+/// The function reads `loaded` before the snapshot, whatever became of it; afterwards it sees the new secret.
+async fn nothing_of_it_is_in_the_snapshot(stage: &Stage, loaded: &str) {
+    let environment = stage.ready().await;
+    assert_eq!(stage.login_accessors().await, [""; 0], "{}", environment.log());
+    stage.write_secret("rotated").await;
+    restore(stage, &environment).await;
+    let seen = environment.invoke(&[], &[]).await;
+    let expected = json!({ "loaded": loaded, "restored": "rotated", "invoked": "rotated" });
+    assert_eq!(seen, expected, "{}", environment.log());
+}
+
+#[tokio::test]
+async fn a_request_that_is_under_way_at_the_first_login_leaves_nothing_in_the_snapshot() {
+    let name = "a request that is under way at the first login";
+    if !beds::available(name, &[Part::Python]) {
+        return;
+    }
+    let Some(mut stage) = cached(name).await else { return };
+    let _code = python(&mut stage, READS_ONCE);
+    // The function asks while the login lasts, and is answered after all else is prepared for the snapshot.
+    let (login, read) = (Duration::from_secs(2), Duration::from_millis(500));
+    stage.faults.inject(Rule::latency(login).path("/v1/auth/aws/login").times(1));
+    stage.faults.inject(Rule::latency(read).path(SECRET_URL).times(1));
+    nothing_of_it_is_in_the_snapshot(&stage, SECRET_VALUE).await;
+}
+
+#[tokio::test]
+async fn a_request_whose_client_hung_up_leaves_nothing_in_the_snapshot() {
+    let name = "a request whose client hung up";
+    if !beds::available(name, &[Part::Python]) {
+        return;
+    }
+    let Some(mut stage) = cached(name).await else { return };
+    let _code = python(&mut stage, HANGS_UP);
+    stage.faults.inject(Rule::latency(Duration::from_secs(1)).path(SECRET_URL).times(1));
+    nothing_of_it_is_in_the_snapshot(&stage, "hung up").await;
 }
