@@ -33,6 +33,11 @@ pub fn parse(text: &str) -> Option<SignedMilliseconds> {
     Some(SignedMilliseconds(sign * (nanoseconds / 1_000_000)))
 }
 
+/// Parses Go's notation of a duration above zero.
+pub fn above_zero(text: &str) -> Option<Duration> {
+    parse(text)?.as_duration().filter(|duration| !duration.is_zero())
+}
+
 /// A decimal number such as `1`, `.5` or `1.25`, times 10⁹; what comes after the ninth decimal is
 /// cut. By hand, because the standard library's exact reading of floating point brings 13 KB.
 pub fn billionths(text: &str) -> Option<u128> {

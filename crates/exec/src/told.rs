@@ -43,7 +43,9 @@ impl Told {
             match (name, value.to_str()) {
                 (v::STRONGROOM_SOCKET, _) => told.socket = value.into(),
                 (v::STRONGROOM_NEXT_WRAPPER, _) => told.next_wrapper = Some(value),
-                (v::STRONGROOM_INIT_TIMEOUT, Some(text)) => init_timeout = duration_of(text),
+                (v::STRONGROOM_INIT_TIMEOUT, Some(text)) => {
+                    init_timeout = duration::above_zero(text.trim())
+                }
                 (v::AWS_LAMBDA_INITIALIZATION_TYPE, Some(text)) => {
                     initialization_type = Some(text.to_owned());
                 }
@@ -85,10 +87,6 @@ impl Told {
 /// A value that means to be a reference and says too little counts: the extension knows what is wrong with it.
 fn refers(name: &str, value: &str) -> bool {
     !matches!(reference::parse(value), Ok(None)) && reference::is_resolvable_name(name)
-}
-
-fn duration_of(text: &str) -> Option<Duration> {
-    duration::parse(text.trim())?.as_duration().filter(|duration| !duration.is_zero())
 }
 
 /// Lambda gives no init more: <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>

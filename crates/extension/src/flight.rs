@@ -2,6 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
+use strongroom_vault::client::Client;
+use strongroom_vault::clock::Deadline;
+use strongroom_vault::error::Error;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -40,6 +43,22 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         match outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
             Err(_) => None,
+        }
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Flight<Result<T, Arc<Error>>> {
+    /// What the work ends with, or an error at the deadline that says what it was waiting for.
+    pub(crate) async fn outcome_before(
+        &self,
+        deadline: Deadline,
+        client: &Client,
+    ) -> Result<T, Arc<Error>> {
+        match client.clock().before(deadline, self.outcome()).await {
+            Some(Some(outcome)) => outcome,
+            // Its task panicked, which has been logged.
+            Some(None) => Err(Arc::new(Error::Frozen)),
+            None => Err(Arc::new(Error::Deadline { waiting_for: client.waiting_for() })),
         }
     }
 }

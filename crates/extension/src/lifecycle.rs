@@ -108,7 +108,7 @@ struct Extension {
     initialization: InitializationType,
     init_deadline: Deadline,
     refresh: Option<Duration>,
-    /// No login of our own accord before this time: the last one failed.
+    /// After a login of our own accord that failed.
     login_pause: Mutex<Pause>,
     clock: Clock,
 }
@@ -209,18 +209,9 @@ impl Extension {
                 Err(Failure::new(Category::Config, "a defect of the extension; see its log"))
             }),
         };
-        match resolved {
-            Ok(block) => {
-                desk.publish(Ok(block));
-                true
-            }
-            Err(failure) => {
-                let hint = failure.hint.as_deref().unwrap_or_default();
-                tracing::error!(hint, "a reference to a secret cannot be resolved: {failure}");
-                desk.publish(Err(failure));
-                false
-            }
-        }
+        let is_resolved = resolved.is_ok();
+        desk.publish(resolved);
+        is_resolved
     }
 
     /// Before the end, the wrapper has a moment to tell the function's caller why.
@@ -247,7 +238,7 @@ impl Extension {
                 }
                 Event::Shutdown { shutdown_reason, .. } => {
                     tracing::debug!(reason = shutdown_reason, "the environment ends");
-                    self.store.session().end(self.clock.deadline_in(REVOKE_TIMEOUT)).await;
+                    self.store.session().end().await;
                     return Ok(());
                 }
             }
@@ -414,4 +405,3 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const ASKING: Duration = Duration::from_secs(5);
 /// How long the wrapper has to fetch why the environment ends.
 const TELLING: Duration = Duration::from_millis(300);
-const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -53,7 +53,7 @@ struct State {
     token: Option<Arc<Token>>,
     login: Weak<Flight<Outcome>>,
     renewal: Weak<Flight<Outcome>>,
-    /// No renewal before this time: the last one got no answer.
+    /// After a renewal that got no answer.
     renewal_pause: Pause,
 }
 
@@ -161,7 +161,7 @@ impl Session {
     }
 
     /// Revokes the token if that is ours to do, and forgets it in any case.
-    pub(crate) async fn end(&self, deadline: Deadline) {
+    pub(crate) async fn end(&self) {
         let Some(token) = self.lock().token.take() else { return };
         let is_ours = token.origin == TokenOrigin::Login && token.kind == TokenKind::Service;
         let is_wanted = match self.revoke {
@@ -173,6 +173,7 @@ impl Session {
         if !is_ours || !is_wanted {
             return;
         }
+        let deadline = self.client.clock().deadline_in(REVOKE_TIMEOUT);
         match self.client.revoke(&token, deadline).await {
             Ok(()) => tracing::debug!("token revoked"),
             Err(error) => {
@@ -186,7 +187,7 @@ impl Session {
             let session = Arc::clone(self);
             async move { session.log_in_now(deadline).await }
         });
-        self.await_flight(&flight, deadline).await
+        flight.outcome_before(deadline, &self.client).await
     }
 
     async fn log_in_now(&self, deadline: Deadline) -> Outcome {
@@ -216,7 +217,7 @@ impl Session {
             })
         };
         let patience = self.client.clock().deadline_in(RENEWAL_PATIENCE);
-        let outcome = self.await_flight(&flight, deadline.min(patience)).await;
+        let outcome = flight.outcome_before(deadline.min(patience), &self.client).await;
         match outcome {
             Ok(renewed) => renewed,
             Err(_) => {
@@ -256,15 +257,6 @@ impl Session {
         self.lock().renewal_pause = self.client.clock().pause(RENEWAL_PAUSE);
     }
 
-    async fn await_flight(&self, flight: &Flight<Outcome>, deadline: Deadline) -> Outcome {
-        match self.client.clock().before(deadline, flight.outcome()).await {
-            Some(Some(outcome)) => outcome,
-            // Its task panicked, which has been logged.
-            Some(None) => Err(Arc::new(Error::Frozen)),
-            None => Err(Arc::new(Error::Deadline { waiting_for: self.client.waiting_for() })),
-        }
-    }
-
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -274,6 +266,8 @@ fn is_alive(lease: &Lease, now: UnixMilliseconds) -> bool {
     lease.milliseconds.is_none_or(|life| now < lease.granted.saturating_add(life))
 }
 
+/// How long the end of a token may hold up what comes after it.
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a request waits for a renewal before it goes on with the token it has.
 const RENEWAL_PATIENCE: Duration = Duration::from_millis(500);
 /// How long no renewal is tried after one that got no answer.

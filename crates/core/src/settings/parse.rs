@@ -177,7 +177,7 @@ impl Parser<'_> {
 
     fn cache_ttl(&mut self) -> Option<Duration> {
         let text = self.environment.trimmed(v::VAULT_DEFAULT_CACHE_TTL)?;
-        let ttl = above_zero(text);
+        let ttl = duration::above_zero(text);
         if ttl.is_none() {
             self.findings.warning(
                 v::VAULT_DEFAULT_CACHE_TTL,
@@ -188,7 +188,7 @@ impl Parser<'_> {
     }
 
     fn init_timeout(&mut self) -> Option<Duration> {
-        let timeout = above_zero(self.environment.trimmed(v::STRONGROOM_INIT_TIMEOUT)?);
+        let timeout = duration::above_zero(self.environment.trimmed(v::STRONGROOM_INIT_TIMEOUT)?);
         if timeout.is_none() {
             self.findings.error(
                 v::STRONGROOM_INIT_TIMEOUT,
@@ -213,11 +213,6 @@ impl Parser<'_> {
             );
         }
     }
-}
-
-fn above_zero(text: &str) -> Option<Duration> {
-    let duration = duration::parse(text).and_then(SignedMilliseconds::as_duration);
-    duration.filter(|duration| !duration.is_zero())
 }
 
 const DEFAULT_CACHE_SIZE: u32 = 8 * 1024 * 1024;

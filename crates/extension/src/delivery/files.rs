@@ -29,11 +29,11 @@ pub(crate) struct Files {
 }
 
 struct Kept {
-    order: Arc<Order>,
+    order: Order,
     written: Option<Written>,
     /// Whether it is to be written anew whatever it holds: a lease of it is over.
     is_stale: bool,
-    /// No reading before this time: the last one failed.
+    /// After a reading that failed.
     pause: Pause,
 }
 
@@ -69,7 +69,7 @@ impl Files {
         clock: Clock,
     ) -> Self {
         let kept = files.into_iter().map(|file| Kept {
-            order: Arc::new(Order { file, missing }),
+            order: Order { file, missing },
             written: None,
             is_stale: false,
             pause: Pause::default(),
@@ -138,8 +138,7 @@ impl Files {
         batch.begin(indexes.iter().map(|index| &self.kept[*index].order.file.secret));
         let mut failures = Vec::new();
         for index in indexes {
-            let order = Arc::clone(&self.kept[index].order);
-            let content = order.content(batch).await;
+            let content = self.kept[index].order.content(batch).await;
             let kept = &mut self.kept[index];
             if let Err(failure) = content.and_then(|content| kept.write(&content)) {
                 // Of what it read, other leases may be over before that is tried again.
@@ -219,10 +218,8 @@ impl Order {
             .as_ref()
             .filter(|document| secret.status != 404 || document.has_data_or_warnings());
         if self.missing == MissingSecret::Fail {
-            let has_warnings =
-                document.is_some_and(|document| document.warnings().next().is_some());
             let path = &self.file.secret.path;
-            let better = match has_warnings {
+            let better = match secret.has_warnings() {
                 true => batch.versioned_path(path).await.unwrap_or_default(),
                 false => None,
             };

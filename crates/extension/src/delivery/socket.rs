@@ -96,8 +96,7 @@ impl Listener {
 impl Desk {
     /// Says what is to be given: from now on who asks is answered.
     pub(crate) fn publish(&self, outcome: Result<Block, Failure>) {
-        let outcome = outcome.map(Arc::new).map_err(|failure| explained(&failure));
-        self.outcome.send_replace(Some(outcome));
+        self.outcome.send_replace(Some(told(outcome)));
     }
 
     /// Says that nothing will ever be given, as the environment has failed.
@@ -209,11 +208,7 @@ impl Desk {
         if let Some(visit) = visit {
             visit.end().await;
         }
-        resolved.map(Arc::new).map_err(|failure| {
-            let hint = failure.hint.as_deref().unwrap_or_default();
-            tracing::error!(hint, "a reference to a secret cannot be resolved: {failure}");
-            explained(&failure)
-        })
+        told(resolved)
     }
 
     async fn outcome(&self) -> Outcome {
@@ -253,6 +248,15 @@ impl AsRef<[u8]> for Shared {
     fn as_ref(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// What became of the references, for who asks; for the log, too, if they cannot be resolved.
+fn told(resolved: Result<Block, Failure>) -> Outcome {
+    resolved.map(Arc::new).map_err(|failure| {
+        let hint = failure.hint.as_deref().unwrap_or_default();
+        tracing::error!(hint, "a reference to a secret cannot be resolved: {failure}");
+        explained(&failure)
+    })
 }
 
 fn explained(failure: &Failure) -> Arc<str> {

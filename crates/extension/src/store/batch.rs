@@ -35,7 +35,7 @@ impl Secret {
     }
 
     /// Whether Vault warns, as it does of a KV v2 path without `data/`.
-    fn has_warnings(&self) -> bool {
+    pub(crate) fn has_warnings(&self) -> bool {
         self.document.as_ref().is_some_and(|document| document.warnings().next().is_some())
     }
 }
@@ -65,16 +65,7 @@ impl Batch {
 
     /// The secret at the path as it is given.
     pub(crate) async fn secret(&self, id: &SecretId) -> Outcome {
-        let flight = self.flight(id);
-        let outcome = self.store.client().clock().before(self.deadline, flight.outcome()).await;
-        match outcome {
-            Some(Some(outcome)) => outcome,
-            // Its task panicked, which has been logged.
-            Some(None) => Err(Arc::new(Error::Frozen)),
-            None => {
-                Err(Arc::new(Error::Deadline { waiting_for: self.store.client().waiting_for() }))
-            }
-        }
+        self.flight(id).outcome_before(self.deadline, self.store.client()).await
     }
 
     fn flight(&self, id: &SecretId) -> Arc<Flight<Outcome>> {

@@ -34,7 +34,7 @@ struct Held {
     lease: SecretLease,
     /// The token it was read with, with which it ends.
     token: Arc<Token>,
-    /// No renewal before this time: the last one got no answer.
+    /// After a renewal that got no answer.
     pause: Pause,
 }
 

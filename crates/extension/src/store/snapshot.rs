@@ -8,7 +8,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use super::Store;
 
@@ -57,7 +56,7 @@ impl Store {
     }
 
     async fn leave_nothing(&self) {
-        self.session.end(self.client.clock().deadline_in(REVOKE_TIMEOUT)).await;
+        self.session.end().await;
         self.forget();
     }
 
@@ -87,5 +86,3 @@ impl Drop for Visit {
         }
     }
 }
-
-const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);

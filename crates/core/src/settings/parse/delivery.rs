@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Parser, above_zero};
+use super::Parser;
+use crate::duration;
 use crate::format::Format;
 use crate::reference::{self, Malformed};
 use crate::settings::{Given, ReferringVariable, SecretFile, Socket, Waits, variables as v};
@@ -15,7 +16,7 @@ impl Parser<'_> {
             None => Some(DEFAULT_REFRESH),
             Some("off") => None,
             Some(text) => {
-                let refresh = above_zero(text);
+                let refresh = duration::above_zero(text);
                 if refresh.is_none() {
                     self.findings.error(
                         v::STRONGROOM_REFRESH,
