@@ -22,8 +22,8 @@ use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
 use crate::USER_AGENT;
 use crate::exit::{Category, Failure};
 use crate::process;
-use crate::session::{Session, TokenSource};
 use crate::store::{Snapshot, Store};
+use strongroom_vault::session::{Session, TokenSource};
 
 /// What the store is made of.
 pub(crate) struct Parts {

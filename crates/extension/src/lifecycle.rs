@@ -25,8 +25,8 @@ use crate::delivery::variables::{Block, Variables};
 use crate::delivery::{proxy, socket};
 use crate::exit::{Category, Failure};
 use crate::lambda::{ExtensionsApi, Registered};
-use crate::session;
 use crate::store::{Batch, MARGIN_BEFORE_TIMEOUT, Store};
+use strongroom_vault::session;
 use wrapper::Wrapper;
 
 /// Runs until SHUTDOWN, or until something fails.

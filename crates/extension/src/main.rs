@@ -5,12 +5,10 @@ mod assembly;
 mod backtrace;
 mod delivery;
 mod exit;
-mod flight;
 mod lambda;
 mod lifecycle;
 mod log;
 mod process;
-mod session;
 mod store;
 
 use std::fs::File;

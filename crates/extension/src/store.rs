@@ -29,7 +29,7 @@ use strongroom_vault::http::{CollectError, Outgoing, RequestBody, ResponseBody};
 use strongroom_vault::refusal;
 use strongroom_vault::token::Token;
 
-use crate::session::Session;
+use strongroom_vault::session::Session;
 
 pub(crate) use batch::{Batch, Secret};
 use cache::{Cache, Entry};

@@ -11,7 +11,7 @@ use strongroom_vault::clock::Deadline;
 use strongroom_vault::error::Error;
 
 use super::Store;
-use crate::flight::Flight;
+use strongroom_vault::flight::Flight;
 
 /// A secret that was asked for.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use strongroom_vault::error::Error;
 use strongroom_vault::token::Token;
 
 use super::Store;
-use crate::flight::Flight;
+use strongroom_vault::flight::Flight;
 
 type Renewal = Result<LeaseRenewal, Arc<Error>>;
 

@@ -12,8 +12,8 @@ use strongroom_vault::error::Error;
 use strongroom_vault::http::ResponseBody;
 
 use crate::exit::chain;
-use crate::session::Session;
 use crate::store::{Leases, Problem};
+use strongroom_vault::session::Session;
 
 /// A body for a client.
 pub(in crate::delivery) enum AnswerBody {

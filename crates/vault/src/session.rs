@@ -4,18 +4,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use crate::client::Client;
+use crate::clock::{Deadline, Pause};
+use crate::error::{Error, TokenLife};
 use crate::flight::Flight;
+use crate::login::Login;
+use crate::token::{Token, TokenKind, TokenOrigin};
 use strongroom_core::duration::SignedMilliseconds;
 use strongroom_core::lease::{Lease, Need, UnixMilliseconds};
 use strongroom_core::settings::Revoke;
-use strongroom_vault::client::Client;
-use strongroom_vault::clock::{Deadline, Pause};
-use strongroom_vault::error::{Error, TokenLife};
-use strongroom_vault::login::Login;
-use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
 
 /// Holds the token.
-pub(crate) struct Session {
+#[derive(Debug)]
+pub struct Session {
     client: Arc<Client>,
     source: TokenSource,
     grace: SignedMilliseconds,
@@ -26,7 +27,8 @@ pub(crate) struct Session {
 }
 
 /// Where tokens come from.
-pub(crate) enum TokenSource {
+#[derive(Debug)]
+pub enum TokenSource {
     /// From the environment, for local use.
     Given(Arc<Token>),
     /// From logins.
@@ -46,9 +48,9 @@ enum Held {
 }
 
 /// What a login ends with, for all who wait for it.
-pub(crate) type Outcome = Result<Arc<Token>, Arc<Error>>;
+pub type Outcome = Result<Arc<Token>, Arc<Error>>;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct State {
     token: Option<Arc<Token>>,
     login: Weak<Flight<Outcome>>,
@@ -58,7 +60,9 @@ struct State {
 }
 
 impl Session {
-    pub(crate) fn new(
+    /// A session without a token: nothing is sent yet.
+    #[must_use]
+    pub fn new(
         client: Arc<Client>,
         source: TokenSource,
         grace: SignedMilliseconds,
@@ -75,11 +79,10 @@ impl Session {
     }
 
     /// A token that can be used now and, if it can be had, until `until`.
-    pub(crate) async fn token(
-        self: &Arc<Self>,
-        until: UnixMilliseconds,
-        deadline: Deadline,
-    ) -> Outcome {
+    ///
+    /// # Errors
+    /// The login's.
+    pub async fn token(self: &Arc<Self>, until: UnixMilliseconds, deadline: Deadline) -> Outcome {
         match self.held(until) {
             Held::Good(token) => Ok(token),
             // Boxed, as it is rare: the future of a request is moved about as a whole.
@@ -118,12 +121,13 @@ impl Session {
     }
 
     /// Whether a token is held that is good until `until`.
-    pub(crate) fn is_good_until(&self, until: UnixMilliseconds) -> bool {
+    #[must_use]
+    pub fn is_good_until(&self, until: UnixMilliseconds) -> bool {
         matches!(self.held(until), Held::Good(_))
     }
 
     /// Whether a token is dead, after Vault denied something to it.
-    pub(crate) async fn is_dead(&self, life: TokenLife, token: &Token, deadline: Deadline) -> bool {
+    pub async fn is_dead(&self, life: TokenLife, token: &Token, deadline: Deadline) -> bool {
         match life {
             TokenLife::Alive => false,
             TokenLife::Dead => true,
@@ -132,7 +136,7 @@ impl Session {
     }
 
     /// Vault says that this token is dead: if it is still ours, the next request logs in.
-    pub(crate) fn reject(&self, dead: &Arc<Token>) {
+    pub fn reject(&self, dead: &Arc<Token>) {
         let mut state = self.lock();
         if state.token.as_ref().is_some_and(|held| held.is_same_as(dead)) {
             tracing::info!("Vault says that the token is dead: logging in again");
@@ -141,12 +145,13 @@ impl Session {
     }
 
     /// Forgets the token, so that the next request logs in.
-    pub(crate) fn forget(&self) {
+    pub fn forget(&self) {
         self.lock().token = None;
     }
 
     /// Whether `token` is the one held.
-    pub(crate) fn is_current(&self, token: &Arc<Token>) -> bool {
+    #[must_use]
+    pub fn is_current(&self, token: &Arc<Token>) -> bool {
         match &self.source {
             TokenSource::Given(given) => given.is_same_as(token),
             TokenSource::Login(_) => {
@@ -156,12 +161,12 @@ impl Session {
     }
 
     /// Notes that something the function may still use would end with the token.
-    pub(crate) fn note_lease(&self) {
+    pub fn note_lease(&self) {
         self.is_leased.store(true, Ordering::Relaxed);
     }
 
     /// Revokes the token if that is ours to do, and forgets it in any case.
-    pub(crate) async fn end(&self) {
+    pub async fn end(&self) {
         let Some(token) = self.lock().token.take() else { return };
         let is_ours = token.origin == TokenOrigin::Login && token.kind == TokenKind::Service;
         let is_wanted = match self.revoke {

@@ -2,21 +2,23 @@
 
 use std::sync::{Arc, Weak};
 
-use strongroom_vault::client::Client;
-use strongroom_vault::clock::Deadline;
-use strongroom_vault::error::Error;
+use crate::client::Client;
+use crate::clock::Deadline;
+use crate::error::Error;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// Work under way, or its outcome.
-pub(crate) struct Flight<T> {
+#[derive(Debug)]
+pub struct Flight<T> {
     outcome: watch::Receiver<Option<T>>,
     task: AbortHandle,
 }
 
 impl<T: Clone + Send + Sync + 'static> Flight<T> {
     /// Begins the work.
-    pub(crate) fn begin(work: impl Future<Output = T> + Send + 'static) -> Arc<Self> {
+    #[must_use]
+    pub fn begin(work: impl Future<Output = T> + Send + 'static) -> Arc<Self> {
         let (sender, outcome) = watch::channel(None);
         let task = tokio::spawn(async move {
             let outcome = work.await;
@@ -26,7 +28,7 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     }
 
     /// The work under way, or else what `work` makes.
-    pub(crate) fn join_or_begin<W: Future<Output = T> + Send + 'static>(
+    pub fn join_or_begin<W: Future<Output = T> + Send + 'static>(
         under_way: &mut Weak<Self>,
         work: impl FnOnce() -> W,
     ) -> Arc<Self> {
@@ -38,7 +40,7 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     }
 
     /// What the work ends with; `None` if it panicked, which has been logged.
-    pub(crate) async fn outcome(&self) -> Option<T> {
+    pub async fn outcome(&self) -> Option<T> {
         let mut outcome = self.outcome.clone();
         match outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone(),
@@ -49,7 +51,10 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
 
 impl<T: Clone + Send + Sync + 'static> Flight<Result<T, Arc<Error>>> {
     /// What the work ends with, or an error at the deadline that says what it was waiting for.
-    pub(crate) async fn outcome_before(
+    ///
+    /// # Errors
+    /// The work's own, or [`Error::Deadline`].
+    pub async fn outcome_before(
         &self,
         deadline: Deadline,
         client: &Client,
