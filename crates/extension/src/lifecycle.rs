@@ -47,6 +47,7 @@ pub(crate) async fn run(
         .map_or(InitializationType::OnDemand, InitializationType::from_variable);
     let api = ExtensionsApi::new(runtime_api, name, clock.clone())?;
     let progress = Progress::default();
+    let cache = settings.proxy.as_ref().and_then(|proxy| proxy.cache);
     let listener = match settings.proxy {
         Some(proxy) => Some(proxy::Listener::bind(proxy).await?),
         None => None,
@@ -62,7 +63,7 @@ pub(crate) async fn run(
         identity: settings.identity,
         token_grace: settings.token_grace,
         revoke: settings.revoke,
-        cache: settings.proxy.and_then(|proxy| proxy.cache),
+        cache,
         initialization,
         environment,
         progress: progress.clone(),

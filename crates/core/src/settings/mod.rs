@@ -9,6 +9,7 @@ mod spelling;
 mod tests;
 pub mod variables;
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub use secret_files::SecretFile;
 pub struct Settings {
     /// How requests reach Vault.
     pub vault: Vault,
+    /// What happens while it cannot be reached.
+    pub on_outage: OnOutage,
     /// Who the extension is to Vault.
     pub identity: Identity,
     /// How long before its end a token counts as expired.
@@ -176,6 +179,17 @@ pub struct RateLimit {
     pub burst: u32,
 }
 
+/// What happens while Vault cannot be reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OnOutage {
+    /// Init fails, and what is too old is an error.
+    Fail,
+    /// The environment starts without Vault, and whoever needs a secret waits for it.
+    Lazy,
+    /// What is held is served past its time, for this long.
+    Stale(Duration),
+}
+
 /// Whether one redirect is followed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Redirects {
@@ -253,12 +267,14 @@ pub enum Waits {
 }
 
 /// The local Vault API.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Proxy {
     /// Port on 127.0.0.1.
     pub port: u16,
     /// What may be served again; `None` if nothing may.
     pub cache: Option<Cache>,
+    /// How often Vault is asked in all for one read; at least once.
+    pub attempts: NonZeroU32,
 }
 
 /// What the proxy may serve again.

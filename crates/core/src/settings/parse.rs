@@ -3,6 +3,7 @@
 
 mod delivery;
 mod identity;
+mod outage;
 mod values;
 mod vault;
 
@@ -74,6 +75,7 @@ impl Parser<'_> {
             }
         };
         let vault = self.vault();
+        let on_outage = self.on_outage();
         let identity = self.identity();
         if let (Some(vault), Some(_)) = (&vault, &proxy) {
             self.refuse_own_address(&vault.address, proxy.as_ref().map_or(0, |proxy| proxy.port));
@@ -95,6 +97,7 @@ impl Parser<'_> {
         let init_timeout = self.init_timeout();
         Some(Settings {
             vault: vault?,
+            on_outage,
             identity: identity?,
             token_grace,
             revoke,
@@ -172,7 +175,8 @@ impl Parser<'_> {
                 "has no effect without VAULT_DEFAULT_CACHE_TTL",
             );
         }
-        Some(Proxy { port, cache: ttl.map(|ttl| Cache { ttl, applies, size }) })
+        let attempts = self.attempts();
+        Some(Proxy { port, cache: ttl.map(|ttl| Cache { ttl, applies, size }), attempts })
     }
 
     fn cache_ttl(&mut self) -> Option<Duration> {
