@@ -40,6 +40,12 @@ impl Lease {
         }
     }
 
+    /// Whether the token still lives.
+    #[must_use]
+    pub fn is_alive(&self, now: UnixMilliseconds) -> bool {
+        self.milliseconds.is_none_or(|life| now < self.granted.saturating_add(life))
+    }
+
     /// What the token needs if it is used until `until`.
     ///
     /// `grace` is how long before its end the token counts as expired. A grace period longer than

@@ -1,12 +1,13 @@
 //! Puts together what delivery asks: the store, on a session, on a client of Vault.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_core::duration::SignedMilliseconds;
 use strongroom_core::lease::Lease;
 use strongroom_core::settings::{
-    Authorities, AwsIam, Cache, Environment, Identity, Revoke, Tls, Vault, variables as v,
+    Authorities, AwsIam, Cache, Environment, Identity, OnOutage, Revoke, Tls, Vault, variables as v,
 };
 use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::aws::sts;
@@ -22,7 +23,7 @@ use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
 use crate::USER_AGENT;
 use crate::exit::{Category, Failure};
 use crate::process;
-use crate::store::{Snapshot, Store};
+use crate::store::{Policy, Snapshot, Store};
 use strongroom_vault::session::{Session, TokenSource};
 
 /// What the store is made of.
@@ -31,7 +32,9 @@ pub(crate) struct Parts {
     pub(crate) identity: Identity,
     pub(crate) token_grace: SignedMilliseconds,
     pub(crate) revoke: Revoke,
+    pub(crate) on_outage: OnOutage,
     pub(crate) cache: Option<Cache>,
+    pub(crate) attempts: NonZeroU32,
     pub(crate) initialization: InitializationType,
     pub(crate) environment: Environment,
     pub(crate) progress: Progress,
@@ -58,7 +61,7 @@ pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
     let source = match parts.identity {
         Identity::Token(secret) => {
             let lease = Lease { granted: 0, milliseconds: None, renewable: false };
-            let token = Token::new(secret, lease, TokenKind::Service, TokenOrigin::Given, None);
+            let token = Token::new(secret, lease, TokenKind::Service, TokenOrigin::Given);
             TokenSource::Given(Arc::new(token.ok_or_else(|| {
                 Failure::new(
                     Category::Config,
@@ -70,12 +73,20 @@ pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
             TokenSource::Login(Arc::new(login(iam, &environment, forward, progress)?))
         }
     };
-    let session = Session::new(Arc::clone(&client), source, parts.token_grace, parts.revoke);
+    let session =
+        Session::new(Arc::clone(&client), source, parts.token_grace, parts.revoke, parts.on_outage);
     let snapshot = match parts.initialization {
         InitializationType::SnapStart => Snapshot::to_come(),
         _ => Snapshot::default(),
     };
-    Ok(Store::new(client, session, parts.cache, snapshot))
+    let policy = Policy {
+        attempts: parts.attempts,
+        stale_for: match parts.on_outage {
+            OnOutage::Stale(stale_for) => Some(stale_for),
+            OnOutage::Fail | OnOutage::Lazy => None,
+        },
+    };
+    Ok(Store::new(client, session, parts.cache, policy, snapshot))
 }
 
 fn login(

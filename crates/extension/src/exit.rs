@@ -1,7 +1,7 @@
 //! Why the process ends early, in the words of the one who has to mend it.
 
 pub(crate) use strongroom_core::failure::Category;
-use strongroom_vault::error::{Error as VaultError, Kind};
+use strongroom_vault::error::{Error as VaultError, Kind, chain};
 
 /// Why the process ends early.
 #[derive(Debug, thiserror::Error)]
@@ -13,11 +13,13 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// The next step.
     pub(crate) hint: Option<String>,
+    /// Whether Vault, or the way to it, is out of order.
+    pub(crate) is_outage: bool,
 }
 
 impl Failure {
     pub(crate) fn new(category: Category, message: impl Into<String>) -> Self {
-        Self { category, message: message.into(), hint: None }
+        Self { category, message: message.into(), hint: None, is_outage: false }
     }
 
     pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -34,22 +36,11 @@ impl Failure {
             Kind::Refused => Category::VaultRefused,
             Kind::Tls => Category::Tls,
         };
-        Self { category, message: format!("{attempt}: {}", chain(error)), hint: error.hint() }
-    }
-}
-
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        // Some libraries repeat the cause in their own text.
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
+        Self {
+            category,
+            message: format!("{attempt}: {}", chain(error)),
+            hint: error.hint(),
+            is_outage: error.is_outage(),
         }
-        cause = error.source();
     }
-    text
 }

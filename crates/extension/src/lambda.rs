@@ -18,7 +18,8 @@ use strongroom_vault::http::{
 };
 use strongroom_vault::tls::Peer;
 
-use crate::exit::{Category, Failure, chain};
+use crate::exit::{Category, Failure};
+use strongroom_vault::error::chain;
 
 /// The API, before the extension has registered.
 pub(crate) struct ExtensionsApi {

@@ -6,16 +6,17 @@
 mod wrapper;
 
 use std::convert::Infallible;
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use strongroom_core::lease::UnixMilliseconds;
-use strongroom_core::settings::{Environment, Settings, variables as v};
+use strongroom_core::settings::{Environment, OnOutage, Settings, variables as v};
 use strongroom_core::wrapper::default_init_timeout;
 use strongroom_lambda_api::extensions::Event;
 use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::clock::{Clock, Deadline, Pause};
-use strongroom_vault::error::Error;
+use strongroom_vault::error::{Error, chain};
 use strongroom_vault::http::Progress;
 use tokio::task::JoinHandle;
 
@@ -48,6 +49,7 @@ pub(crate) async fn run(
     let api = ExtensionsApi::new(runtime_api, name, clock.clone())?;
     let progress = Progress::default();
     let cache = settings.proxy.as_ref().and_then(|proxy| proxy.cache);
+    let attempts = settings.proxy.as_ref().map_or(NonZeroU32::MIN, |proxy| proxy.attempts);
     let listener = match settings.proxy {
         Some(proxy) => Some(proxy::Listener::bind(proxy).await?),
         None => None,
@@ -63,7 +65,9 @@ pub(crate) async fn run(
         identity: settings.identity,
         token_grace: settings.token_grace,
         revoke: settings.revoke,
+        on_outage: settings.on_outage,
         cache,
+        attempts,
         initialization,
         environment,
         progress: progress.clone(),
@@ -72,6 +76,12 @@ pub(crate) async fn run(
     let files =
         Files::new(settings.files, settings.missing_secret, settings.refresh, clock.clone());
     let variables = Variables::new(settings.references);
+    // What variables hold cannot come later.
+    let starts_without_vault = settings.on_outage == OnOutage::Lazy && variables.is_empty();
+    let start_deadline = match starts_without_vault {
+        true => init_deadline.min(clock.deadline_in(LAZY_PATIENCE)),
+        false => init_deadline,
+    };
     let sees_invocations = initialization != InitializationType::ManagedInstances;
     let (desk, answering) = socket
         .map(|socket| socket.open(&store, &variables, init_deadline, sees_invocations))
@@ -86,6 +96,8 @@ pub(crate) async fn run(
         wrapper,
         initialization,
         init_deadline,
+        start_deadline,
+        starts_without_vault,
         refresh: settings.refresh,
         login_pause: Mutex::default(),
         clock,
@@ -108,6 +120,10 @@ struct Extension {
     wrapper: Wrapper,
     initialization: InitializationType,
     init_deadline: Deadline,
+    /// Until when the start waits for Vault.
+    start_deadline: Deadline,
+    /// Whether it goes on after that.
+    starts_without_vault: bool,
     refresh: Option<Duration>,
     /// After a login of our own accord that failed.
     login_pause: Mutex<Pause>,
@@ -125,11 +141,12 @@ impl Extension {
             desk.publish(Ok(Block::default()));
         }
         let login = self.begin_login(has_files && !wrapper_waits);
-        let batch = Batch::new(&self.store, self.init_deadline);
+        let batch = Batch::new(&self.store, self.start_deadline);
         let references = self.begin_references(&batch);
         if has_files && !wrapper_waits {
             // The runtime starts when we register: its files must be there.
-            self.files.lock().await.deliver(&batch).await?;
+            let outcome = self.files.lock().await.deliver(&batch).await;
+            self.tolerated(outcome)?;
         }
         let registered = api.register().await?;
         let logged_in = login.await.unwrap_or_else(|_| Err(Arc::new(Error::Frozen)));
@@ -139,6 +156,7 @@ impl Extension {
         if outcome.is_ok() && has_files && wrapper_waits {
             outcome = self.files.lock().await.deliver(&batch).await;
         }
+        let outcome = self.tolerated(outcome);
         let is_resolved = self.publish(references, &outcome).await;
         if let (Err(failure), false) = (&outcome, wrapper_waits) {
             self.let_the_wrapper_tell().await;
@@ -172,13 +190,29 @@ impl Extension {
 
     /// The login begins now, beside whatever else happens before it is needed.
     fn begin_login(&self, is_urgent: bool) -> JoinHandle<session::Outcome> {
-        let (session, deadline) = (Arc::clone(self.store.session()), self.init_deadline);
+        let (session, deadline) = (Arc::clone(self.store.session()), self.start_deadline);
         tokio::spawn(async move {
             if !is_urgent {
                 give_way().await;
             }
             session.token(0, deadline).await
         })
+    }
+
+    /// What came of the start, where it may be that Vault is out of order.
+    fn tolerated(&self, outcome: Result<(), Failure>) -> Result<(), Failure> {
+        match outcome {
+            Err(failure) if self.starts_without_vault && failure.is_outage => {
+                let hint = failure.hint.as_deref().unwrap_or_default();
+                tracing::warn!(
+                    hint,
+                    "the environment starts without Vault (STRONGROOM_ON_OUTAGE=lazy), and files come with an invocation \
+                     that finds Vault well: {failure}"
+                );
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 
     /// References are resolved early, whoever will ask for them.
@@ -327,7 +361,7 @@ impl Extension {
         if let Err(error) = outcome {
             *self.login_pause() = self.clock.pause(PAUSE);
             let hint = error.hint().unwrap_or_default();
-            tracing::error!(hint, "cannot log in to Vault: {}", crate::exit::chain(&*error));
+            tracing::error!(hint, "cannot log in to Vault: {}", chain(&*error));
         }
     }
 
@@ -402,6 +436,8 @@ const LOGIN_PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(30);
 /// How long an invocation may be held up by leases and files that are due.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// How long the start waits for Vault where it can do without.
+const LAZY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long after the registration a wrapper may begin to ask.
 const ASKING: Duration = Duration::from_secs(5);
 /// How long the wrapper has to fetch why the environment ends.

@@ -11,7 +11,9 @@ mod leased;
 mod leases;
 mod policy;
 mod snapshot;
+mod stale;
 
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +34,7 @@ use strongroom_vault::token::Token;
 use strongroom_vault::session::Session;
 
 pub(crate) use batch::{Batch, Secret};
-use cache::{Cache, Entry};
+use cache::{Cache, Entry, Held};
 use flights::{Flights, Joined};
 pub(crate) use key::Key;
 pub(crate) use leased::Ended;
@@ -40,6 +42,7 @@ use leased::Leased;
 pub(crate) use leases::Leases;
 pub(crate) use policy::{CacheUse, drop_hop_by_hop};
 pub(crate) use snapshot::Snapshot;
+use stale::Outage;
 
 /// Answers of Vault, fresh or held.
 pub(crate) struct Store {
@@ -49,8 +52,19 @@ pub(crate) struct Store {
     flights: Flights,
     leased: Leased,
     snapshot: Snapshot,
+    policy: Policy,
+    outage: Outage,
     /// When the invocation under way times out, zero if none is.
     invocation: AtomicU64,
+}
+
+/// How hard answers are tried for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    /// How often Vault is asked in all for one read.
+    pub(crate) attempts: NonZeroU32,
+    /// How long what is held is served past its time, where it is.
+    pub(crate) stale_for: Option<Duration>,
 }
 
 /// Who asks.
@@ -96,6 +110,7 @@ impl Store {
         client: Arc<Client>,
         session: Arc<Session>,
         cache: Option<settings::Cache>,
+        policy: Policy,
         snapshot: Snapshot,
     ) -> Arc<Self> {
         let cache = cache.map(Cache::new);
@@ -106,6 +121,8 @@ impl Store {
             flights: Flights::default(),
             leased: Leased::default(),
             snapshot,
+            policy,
+            outage: Outage::default(),
             invocation: AtomicU64::new(0),
         })
     }
@@ -159,18 +176,24 @@ impl Store {
         }
         let key = Key::of(&wanted.outgoing);
         if wanted.cache_use == CacheUse::Serve
-            && let Some(entry) = self.held(&key)
+            && let Some(entry) = self.fresh(&key)
         {
             return Ok(Answer::Whole(entry.response()));
         }
-        Box::pin(self.fetch_shared(key, wanted)).await
+        Box::pin(self.fetch_or_serve_stale(key, wanted)).await
     }
 
-    /// What is held and may still be served.
-    fn held(&self, key: &Key) -> Option<Arc<Entry>> {
-        let entry = self.cache.as_ref()?.lookup(key, self.client.clock().now())?;
-        // A lease ends with the token it was read with.
-        entry.leased_to().is_none_or(|token| self.session.is_current(token)).then_some(entry)
+    /// What is held and still fresh.
+    fn fresh(&self, key: &Key) -> Option<Arc<Entry>> {
+        let now = self.client.clock().now();
+        match self.cache.as_ref()?.lookup(key, now, Duration::ZERO)? {
+            // A lease ends with the token it was read with.
+            Held::Fresh(entry) => entry
+                .leased_to()
+                .is_none_or(|token| self.session.is_current(token))
+                .then_some(entry),
+            Held::Stale(_) => None,
+        }
     }
 
     /// Says that an invocation is under way until `deadline`.
@@ -311,7 +334,11 @@ impl Store {
         outgoing: &mut Outgoing,
         deadline: Deadline,
     ) -> Result<Answer, Problem> {
-        let response = self.client.forward(outgoing, deadline).await.map_err(Problem::Vault)?;
+        let response = self
+            .client
+            .forward(outgoing, self.policy.attempts, deadline)
+            .await
+            .map_err(Problem::Vault)?;
         let (mut head, body) = response.into_parts();
         policy::drop_hop_by_hop(&mut head.headers);
         let length = http_body::Body::size_hint(&body).exact();

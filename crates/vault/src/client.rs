@@ -2,13 +2,14 @@
 
 mod answer;
 mod exchange;
+mod forward;
 mod request;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Response, StatusCode};
 use strongroom_core::address::{Address, Scheme};
 use strongroom_core::document::Document;
 use strongroom_core::lease::Lease;
@@ -16,8 +17,10 @@ use strongroom_core::reference::SecretId;
 use strongroom_core::settings;
 use zeroize::Zeroizing;
 
+use crate::circuit::Circuit;
 use crate::clock::{Clock, Deadline};
-use crate::error::{Error, TokenLife};
+use crate::consistency::Consistency;
+use crate::error::{Error, TokenLife, chain};
 use crate::http::{
     Connector, ForwardProxy, Freeze, Limits, Outgoing, Pool, ResponseBody, Stage, Target,
 };
@@ -40,6 +43,8 @@ pub struct Client {
     headers: HeaderMap,
     host: HeaderValue,
     pace: Option<Pace>,
+    circuit: Circuit,
+    consistency: Consistency,
 }
 
 /// A read of Vault that was answered.
@@ -82,7 +87,18 @@ impl Client {
         let host = host_header(&settings.address);
         let headers = own_headers(&settings, &host, user_agent);
         let pace = settings.rate_limit.map(Pace::new);
-        Ok(Self { settings, pool, connector, clock, freeze, headers, host, pace })
+        Ok(Self {
+            settings,
+            pool,
+            connector,
+            clock,
+            freeze,
+            headers,
+            host,
+            pace,
+            circuit: Circuit::default(),
+            consistency: Consistency::default(),
+        })
     }
 
     /// The clock it goes by.
@@ -121,28 +137,45 @@ impl Client {
         self.settings.namespace.as_deref()
     }
 
-    /// Sends a client's request as it is, once, by way of the pool; path and query are the client's.
-    ///
-    /// # Errors
-    /// [`Error`] when there is no answer.
-    pub async fn forward(
+    /// Whether Vault has failed to answer so often that requests fail at once.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.circuit.is_open()
+    }
+
+    /// Whether it is left to us how often a login is tried.
+    pub(crate) fn retries_as_it_sees_fit(&self) -> bool {
+        self.settings.max_retries.is_none()
+    }
+
+    /// One try, past the circuit, with what is known of Vault's replication.
+    async fn send(
         &self,
         outgoing: &mut Outgoing,
         deadline: Deadline,
     ) -> Result<Response<ResponseBody>, Error> {
-        self.pool.send(outgoing, deadline).await
-    }
-
-    /// Directs a client's request to Vault: below the address's path, with its authority.
-    pub fn direct(&self, outgoing: &mut Outgoing) {
-        let prefix = self.settings.address.path_prefix();
-        if !prefix.is_empty() {
-            let path = outgoing.uri.path_and_query().map_or("/", |path| path.as_str());
-            if let Ok(uri) = format!("{prefix}{path}").parse() {
-                outgoing.uri = uri;
+        let passage = self.circuit.enter(&self.clock)?;
+        self.consistency.ask(&mut outgoing.headers);
+        let outcome = self.pool.send(outgoing, deadline).await;
+        match &outcome {
+            Ok(answer) => {
+                self.consistency.note(answer.headers());
+                if forward::is_health(outgoing.uri.path()) {
+                    drop(passage);
+                } else if is_outage(answer.status()) {
+                    passage.failed(
+                        || format!("Vault answered {}", answer.status().as_u16()),
+                        &self.clock,
+                    );
+                } else {
+                    passage.succeeded();
+                }
             }
+            // Nothing of Vault's.
+            Err(Error::Busy | Error::Frozen) => drop(passage),
+            Err(error) => passage.failed(|| chain(error), &self.clock),
         }
-        outgoing.headers.insert(HOST, self.host.clone());
+        outcome
     }
 
     /// Closes idle connections.
@@ -162,8 +195,7 @@ impl Client {
     ) -> Result<Read, Error> {
         let mut request = OwnRequest::new(Method::GET, &secret.path).with_token(token).wrapped();
         request.version = secret.version;
-        request.index = token.index.clone();
-        let answer = self.exchange(&request, self.settings.max_retries, deadline).await?;
+        let answer = self.exchange(&request, self.retries(), deadline).await?;
         let status = answer.status;
         if status >= 400 && status != 404 {
             return Err(answer.refused());
@@ -246,7 +278,7 @@ impl Client {
     ) -> Result<Option<String>, Error> {
         let lookup = format!("sys/internal/ui/mounts/{path}");
         let request = OwnRequest::new(Method::GET, &lookup).with_token(token);
-        let answer = self.exchange(&request, self.settings.max_retries, deadline).await?;
+        let answer = self.exchange(&request, self.retries(), deadline).await?;
         if answer.status >= 500 {
             return Err(answer.refused());
         }
@@ -254,7 +286,7 @@ impl Client {
         Ok(mount.and_then(|mount| mount.data.versioned(path)))
     }
 
-    /// Logs in at `auth/<mount>/login` with this body.
+    /// Logs in at `auth/<mount>/login` with this body; once, unless `VAULT_MAX_RETRIES` says otherwise.
     pub(crate) async fn login(
         &self,
         mount: &str,
@@ -264,14 +296,21 @@ impl Client {
         let path = format!("auth/{mount}/login");
         let mut request = OwnRequest::new(Method::PUT, &path).wrapped();
         request.body = body;
-        let answer = self.exchange(&request, self.settings.max_retries, deadline).await?;
+        let retries = self.settings.max_retries.unwrap_or(0);
+        let answer = self.exchange(&request, retries, deadline).await?;
         if answer.status >= 300 {
             return Err(answer.refused());
         }
         answer.auth(&self.clock)
     }
+
+    fn retries(&self) -> u32 {
+        self.settings.max_retries.unwrap_or(RETRIES)
+    }
 }
 
+/// Retries of our own requests but logins, as with Vault's own clients.
+const RETRIES: u32 = 2;
 /// `X-Vault-Index`: <https://developer.hashicorp.com/vault/docs/enterprise/consistency>
 pub const INDEX: HeaderName = HeaderName::from_static("x-vault-index");
 /// `X-Vault-Namespace`
@@ -282,6 +321,12 @@ pub const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 pub const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
 /// `X-Vault-Wrap-TTL`
 pub const WRAP_TTL: HeaderName = HeaderName::from_static("x-vault-wrap-ttl");
+
+/// Whether an answer says that Vault, or the way to it, is out of order: a gateway without a Vault behind it, or one
+/// that is sealed, not initialized, or overloaded.
+fn is_outage(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 502..=504)
+}
 
 /// The value of `Host` for an address.
 #[must_use]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
 use strongroom_core::advice;
 
@@ -78,6 +79,8 @@ pub enum Error {
         request: String,
         /// Vault's own words, cut to a line.
         errors: String,
+        /// How long Vault wants us to wait before we ask again.
+        retry_after: Option<Duration>,
     },
     /// A name without an address.
     #[error("cannot look up {host}")]
@@ -110,6 +113,16 @@ pub enum Error {
         proxy: String,
         /// Why.
         reason: String,
+    },
+    /// Nothing was sent, as Vault has not answered for a while.
+    #[error(
+        "Vault has not answered for {seconds} s, and until it does requests fail at once; the last failure was: {cause}"
+    )]
+    Unavailable {
+        /// For how long.
+        seconds: u64,
+        /// What the last request that was sent ended with.
+        cause: String,
     },
     /// A forward proxy's address makes no sense.
     #[error("the forward proxy cannot be used")]
@@ -164,7 +177,8 @@ impl Error {
             | Self::Deadline { .. }
             | Self::Frozen
             | Self::Resolve { .. }
-            | Self::Tunnel { .. } => Kind::Network,
+            | Self::Tunnel { .. }
+            | Self::Unavailable { .. } => Kind::Network,
             Self::Answer { .. } | Self::Redirect { .. } | Self::Refused { .. } => Kind::Refused,
             Self::Tls { .. } => Kind::Tls,
         }
@@ -179,9 +193,38 @@ impl Error {
             | Self::Connect { .. }
             | Self::Frozen
             | Self::Resolve { .. }
-            | Self::Tunnel { .. } => true,
+            | Self::Tunnel { .. }
+            | Self::Unavailable { .. } => true,
             Self::Aws { source, .. } => source.is_retryable(),
             _ => false,
+        }
+    }
+
+    /// Whether nothing of the request can have reached Vault.
+    #[must_use]
+    pub fn is_unsent(&self) -> bool {
+        matches!(
+            self,
+            Self::Busy
+                | Self::Connect { .. }
+                | Self::Resolve { .. }
+                | Self::Tunnel { .. }
+                | Self::Unavailable { .. }
+        )
+    }
+
+    /// Whether Vault, or the way to it, is out of order, rather than something wrong with what was asked.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        self.is_retryable() || matches!(self, Self::Busy | Self::Deadline { .. })
+    }
+
+    /// How long Vault wants us to wait before we ask again.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 
@@ -198,7 +241,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Refused { status, request, errors } => advice::on_refusal(*status, request, errors),
+            Self::Refused { status, request, errors, .. } => advice::on_refusal(*status, request, errors),
             Self::Connect { .. } | Self::Deadline { .. } => Some(
                 "check VLE_VAULT_ADDR or VAULT_ADDR, and that the function's VPC, subnets and security groups \
                  lead to Vault"
@@ -245,6 +288,23 @@ impl TokenLife {
             Self::Alive
         }
     }
+}
+
+/// An error with its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        // Some libraries repeat the cause in their own text.
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Statuses after which Vault's own clients try again.

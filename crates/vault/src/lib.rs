@@ -14,5 +14,7 @@ pub mod srv;
 pub mod tls;
 pub mod token;
 
+mod circuit;
+mod consistency;
 mod pace;
 mod percent;

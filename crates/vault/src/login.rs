@@ -117,17 +117,11 @@ impl Login {
         let body = login::body(&iam.role, iam.server_id.as_deref(), credentials, endpoint, now);
         let auth = client.login(&iam.mount, body, deadline).await?;
         let kind = if auth.is_batch { TokenKind::Batch } else { TokenKind::Service };
-        Token::new(
-            auth.client_token.as_str().into(),
-            auth.lease,
-            kind,
-            TokenOrigin::Login,
-            auth.index,
-        )
-        .ok_or_else(|| Error::Answer {
-            request: format!("PUT /v1/auth/{}/login", iam.mount),
-            problem: "holds a token that cannot be sent".into(),
-        })
+        Token::new(auth.client_token.as_str().into(), auth.lease, kind, TokenOrigin::Login)
+            .ok_or_else(|| Error::Answer {
+                request: format!("PUT /v1/auth/{}/login", iam.mount),
+                problem: "holds a token that cannot be sent".into(),
+            })
     }
 
     async fn credentials(&self, client: &Client, deadline: Deadline) -> Result<Credentials, Error> {

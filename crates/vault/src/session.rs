@@ -11,8 +11,8 @@ use crate::flight::Flight;
 use crate::login::Login;
 use crate::token::{Token, TokenKind, TokenOrigin};
 use strongroom_core::duration::SignedMilliseconds;
-use strongroom_core::lease::{Lease, Need, UnixMilliseconds};
-use strongroom_core::settings::Revoke;
+use strongroom_core::lease::{Need, UnixMilliseconds};
+use strongroom_core::settings::{OnOutage, Revoke};
 
 /// Holds the token.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Session {
     source: TokenSource,
     grace: SignedMilliseconds,
     revoke: Revoke,
+    /// Whether a login is tried until its deadline, whatever Vault does.
+    perseveres: bool,
     state: Mutex<State>,
     /// Whether revoking the token would take something from the function.
     is_leased: AtomicBool,
@@ -57,6 +59,8 @@ struct State {
     renewal: Weak<Flight<Outcome>>,
     /// After a renewal that got no answer.
     renewal_pause: Pause,
+    /// Whether there has ever been a token.
+    has_begun: bool,
 }
 
 impl Session {
@@ -67,12 +71,14 @@ impl Session {
         source: TokenSource,
         grace: SignedMilliseconds,
         revoke: Revoke,
+        on_outage: OnOutage,
     ) -> Arc<Self> {
         Arc::new(Self {
             client,
             source,
             grace,
             revoke,
+            perseveres: on_outage == OnOutage::Lazy,
             state: Mutex::default(),
             is_leased: AtomicBool::new(false),
         })
@@ -97,7 +103,7 @@ impl Session {
             Held::Nothing => self.log_in(deadline).await,
             Held::Old(token) => match self.log_in(deadline).await {
                 // The grace period has begun, but the token still lives.
-                Err(error) if is_alive(&token.lease, self.client.clock().now()) => {
+                Err(error) if token.lease.is_alive(self.client.clock().now()) => {
                     tracing::warn!(%error, "cannot log in again; the old token is used to its end");
                     Ok(token)
                 }
@@ -188,11 +194,26 @@ impl Session {
     }
 
     async fn log_in(self: &Arc<Self>, deadline: Deadline) -> Outcome {
-        let flight = Flight::join_or_begin(&mut self.lock().login, || {
-            let session = Arc::clone(self);
-            async move { session.log_in_now(deadline).await }
-        });
-        flight.outcome_before(deadline, &self.client).await
+        loop {
+            let (flight, is_own) = {
+                let mut is_own = false;
+                let flight = Flight::join_or_begin(&mut self.lock().login, || {
+                    is_own = true;
+                    let session = Arc::clone(self);
+                    async move { session.log_in_now(deadline).await }
+                });
+                (flight, is_own)
+            };
+            match flight.outcome_before(deadline, &self.client).await {
+                // Whoever began it had less time than we have.
+                Err(error) if !is_own && self.perseveres && error.is_outage() => {
+                    if deadline.after(self.client.clock().now()).is_zero() {
+                        return Err(error);
+                    }
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     async fn log_in_now(&self, deadline: Deadline) -> Outcome {
@@ -200,13 +221,37 @@ impl Session {
             unreachable!("a given token needs no login")
         };
         let start = self.client.clock().now();
-        let outcome = login.log_in(&self.client, deadline).await.map(Arc::new).map_err(Arc::new);
+        let outcome = self.try_to_log_in(login, deadline).await.map(Arc::new).map_err(Arc::new);
         if let Ok(token) = &outcome {
             let milliseconds = self.client.clock().now().saturating_sub(start);
             tracing::debug!(milliseconds, "logged in at {}", login.describe());
-            self.lock().token = Some(Arc::clone(token));
+            let mut state = self.lock();
+            state.token = Some(Arc::clone(token));
+            state.has_begun = true;
         }
         outcome
+    }
+
+    /// Logs in, again and again while Vault is out of order: at the start until the deadline, as what a cold start
+    /// would gain by giving up is another cold start; later a few times, unless all must wait for Vault.
+    async fn try_to_log_in(&self, login: &Login, deadline: Deadline) -> Result<Token, Error> {
+        let perseveres = self.perseveres || !self.lock().has_begun;
+        let mut tries = 0;
+        loop {
+            let error = match login.log_in(&self.client, deadline).await {
+                Err(error) if error.is_retryable() => error,
+                outcome => return outcome,
+            };
+            let is_last = !perseveres && (tries == LOGIN_RETRIES || self.client.is_cut_off());
+            let pause = self.client.pause_before_retry(tries, &error);
+            let left = deadline.after(self.client.clock().now());
+            if is_last || pause >= left || !self.client.retries_as_it_sees_fit() {
+                return Err(error);
+            }
+            self.client.note_retry(&error);
+            tokio::time::sleep(pause).await;
+            tries += 1;
+        }
     }
 
     /// The renewed token, or after a short wait the old one, which is still good.
@@ -267,10 +312,8 @@ impl Session {
     }
 }
 
-fn is_alive(lease: &Lease, now: UnixMilliseconds) -> bool {
-    lease.milliseconds.is_none_or(|life| now < lease.granted.saturating_add(life))
-}
-
+/// How often a login is tried again where others wait for its end.
+const LOGIN_RETRIES: u32 = 2;
 /// How long the end of a token may hold up what comes after it.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a request waits for a renewal before it goes on with the token it has.

@@ -18,8 +18,6 @@ pub struct Token {
     pub kind: TokenKind,
     /// Where we have it from.
     pub origin: TokenOrigin,
-    /// `X-Vault-Index` of the login: what a performance standby must have seen to know the token.
-    pub index: Option<HeaderValue>,
 }
 
 /// Whether Vault keeps a token.
@@ -47,10 +45,9 @@ impl Token {
         lease: Lease,
         kind: TokenKind,
         origin: TokenOrigin,
-        index: Option<HeaderValue>,
     ) -> Option<Self> {
         HeaderValue::from_str(secret.expose_secret()).ok()?;
-        Some(Self { secret, identity: Arc::new(()), lease, kind, origin, index })
+        Some(Self { secret, identity: Arc::new(()), lease, kind, origin })
     }
 
     /// The same token with a new lease.
@@ -62,7 +59,6 @@ impl Token {
             lease,
             kind: self.kind,
             origin: self.origin,
-            index: self.index.clone(),
         }
     }
 

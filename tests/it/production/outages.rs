@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use strongroom_faults::{Fault, Rule};
-use strongroom_tests::stage::{SECRET_FILE, SECRET_URL, SECRET_VALUE};
+use strongroom_tests::beds::Answer;
+use strongroom_tests::stage::{Environment, SECRET_FILE, SECRET_URL, SECRET_VALUE, Stage, within};
 
 use super::stage;
 
@@ -11,8 +12,10 @@ const LOGIN: &str = "/v1/auth/aws/login";
 const CACHED: [(&str, &str); 1] = [("x-vault-cache-control", "cache")];
 
 #[tokio::test]
-async fn a_restart_of_vault_is_502_and_then_over() {
-    let Some(mut stage) = stage("a restart of Vault is 502 and then over").await else { return };
+async fn a_restart_of_vault_is_an_error_that_says_so_and_then_over() {
+    let Some(mut stage) = stage("a restart of Vault is an error and then over").await else {
+        return;
+    };
     stage.set("VAULT_DEFAULT_CACHE_TTL", "60s");
     let environment = stage.ready().await;
     let held = environment.ask("GET", SECRET_URL, &CACHED, "").await;
@@ -31,9 +34,46 @@ async fn a_restart_of_vault_is_502_and_then_over() {
     assert_eq!((still_held.status, still_held.body), (200, held.body));
 
     stage.faults.listen_again().await.unwrap();
-    let answer = environment.get(SECRET_URL).await;
-    assert_eq!(answer.status, 200, "{}", environment.log());
+    answers_again(&environment).await;
     assert_eq!(stage.logins(), 1, "the token outlived the restart");
+}
+
+#[tokio::test]
+async fn a_vault_that_keeps_failing_is_left_alone_and_asked_by_one_at_a_time() {
+    let name = "a Vault that keeps failing is left alone";
+    let Some(stage) = stage(name).await else { return };
+    let environment = stage.ready().await;
+    stage.faults.inject(Rule::new(Fault::unavailable()).path(SECRET_URL));
+    let refused_by_us = |answer: &Answer| answer.text().contains("fail at once");
+    let mut answer = environment.get(SECRET_URL).await;
+    assert_eq!(answer.status, 503);
+    while !refused_by_us(&answer) {
+        answer = environment.get(SECRET_URL).await;
+    }
+    assert_eq!(answer.status, 503);
+    assert!(answer.text().contains("Vault answered 503"), "{}", answer.text());
+    assert_eq!(answer.headers["retry-after"], "1");
+
+    let asked = |stage: &Stage| stage.faults.requests().len();
+    let before = asked(&stage);
+    for _ in 0..500 {
+        let answer = environment.get(SECRET_URL).await;
+        assert_eq!(answer.status, 503, "{}", answer.text());
+    }
+    let probes = asked(&stage) - before;
+    assert!(probes <= 10, "{probes} of 500 requests reached Vault");
+
+    stage.faults.clear();
+    answers_again(&environment).await;
+    let log = environment.log();
+    assert_eq!(log.matches("requests fail at once until").count(), 1, "{log}");
+    assert_eq!(log.matches("Vault answers again").count(), 1, "{log}");
+}
+
+/// Reads until Vault's answer is there: after an outage it is asked at intervals.
+async fn answers_again(environment: &Environment) {
+    let answered = async { while environment.get(SECRET_URL).await.status != 200 {} };
+    within("an answer after the outage", answered).await;
 }
 
 #[tokio::test]
@@ -73,17 +113,4 @@ async fn a_vault_that_asks_for_more_patience_than_there_is_ends_init_at_once() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let line = environment.line("[ERROR]").await;
     assert!(line.contains("429") && line.contains(LOGIN), "{line}");
-}
-
-#[tokio::test]
-async fn proxied_requests_are_not_repeated_but_passed_on_as_vault_answers_them() {
-    let name = "proxied requests pass Vault's refusals on";
-    let Some(stage) = stage(name).await else { return };
-    let environment = stage.ready().await;
-    let fault = Fault::too_many_requests(Duration::from_secs(7));
-    stage.faults.inject(Rule::new(fault).path(SECRET_URL).times(1));
-    let answer = environment.get(SECRET_URL).await;
-    assert_eq!(answer.status, 429);
-    assert_eq!(answer.headers["retry-after"], "7");
-    assert_eq!(environment.get(SECRET_URL).await.status, 200);
 }

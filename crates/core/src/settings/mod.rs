@@ -71,8 +71,8 @@ pub struct Vault {
     pub wrap_ttl: Option<String>,
     /// Time for one of the extension's own requests, retries included.
     pub timeout: Duration,
-    /// Retries of the extension's own requests.
-    pub max_retries: u32,
+    /// Retries of the extension's own requests; `None` for what is best for each.
+    pub max_retries: Option<u32>,
     /// Pace of the extension's own requests.
     pub rate_limit: Option<RateLimit>,
     /// Whether one redirect is followed.

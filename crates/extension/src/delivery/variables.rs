@@ -64,7 +64,12 @@ impl Variables {
             (names, more) => format!("{names} and {more} more: "),
         };
         let message = format!("{names}{}", failure.message);
-        Failure { message, category: failure.category, hint: failure.hint.clone() }
+        Failure {
+            message,
+            category: failure.category,
+            hint: failure.hint.clone(),
+            is_outage: failure.is_outage,
+        }
     }
 
     /// Notes the leases on what is given.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
+use http::header::{self, HeaderValue};
 use quick_cache::sync::DefaultLifecycle;
 use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
 use strongroom_core::lease::UnixMilliseconds;
@@ -24,8 +25,24 @@ pub(super) struct Entry {
     pub(super) response: Response<Bytes>,
     pub(super) fetched: UnixMilliseconds,
     pub(super) expires: UnixMilliseconds,
-    pub(super) lease: Option<Arc<Token>>,
+    pub(super) lease: Option<EntryLease>,
     pub(super) storable: bool,
+}
+
+/// What a leased answer lives on.
+pub(super) struct EntryLease {
+    /// The token with which it ends.
+    pub(super) token: Arc<Token>,
+    /// When it is over in any case.
+    pub(super) end: UnixMilliseconds,
+}
+
+/// An answer that is held.
+pub(super) enum Held {
+    /// It is within its time.
+    Fresh(Arc<Entry>),
+    /// Its time is over, but it may be served while Vault cannot be reached.
+    Stale(Arc<Entry>),
 }
 
 impl Cache {
@@ -51,10 +68,22 @@ impl Cache {
         self.ttl
     }
 
-    /// The answer under `key`, unless it is too old. A clock set back makes it too old as well:
-    /// nobody knows its age.
-    pub(super) fn lookup(&self, key: &Key, now: UnixMilliseconds) -> Option<Arc<Entry>> {
-        self.entries.get(key).filter(|entry| (entry.fetched..entry.expires).contains(&now))
+    /// The answer under `key`, unless its time has been over for `stale_for` or its lease is. A clock set back makes
+    /// it too old as well: nobody knows its age.
+    pub(super) fn lookup(
+        &self,
+        key: &Key,
+        now: UnixMilliseconds,
+        stale_for: Duration,
+    ) -> Option<Held> {
+        let entry = self.entries.get(key)?;
+        if (entry.fetched..entry.expires).contains(&now) {
+            return Some(Held::Fresh(entry));
+        }
+        let stale_for = u64::try_from(stale_for.as_millis()).unwrap_or(u64::MAX);
+        let end = entry.expires.saturating_add(stale_for);
+        let end = entry.lease.as_ref().map_or(end, |lease| end.min(lease.end));
+        (entry.fetched..end).contains(&now).then_some(Held::Stale(entry))
     }
 
     pub(super) fn insert(&self, key: Key, entry: Arc<Entry>) {
@@ -76,9 +105,18 @@ impl Entry {
         self.response.clone()
     }
 
+    /// The answer, for a client that gets it past its time.
+    /// <https://www.rfc-editor.org/rfc/rfc7234#section-5.5.2>
+    pub(super) fn stale_response(&self) -> Response<Bytes> {
+        let mut response = self.response.clone();
+        let warning = HeaderValue::from_static("111 strongroom \"Revalidation Failed\"");
+        response.headers_mut().insert(header::WARNING, warning);
+        response
+    }
+
     /// The token that its lease hangs on, if it has one.
     pub(super) fn leased_to(&self) -> Option<&Arc<Token>> {
-        self.lease.as_ref()
+        self.lease.as_ref().map(|lease| &lease.token)
     }
 
     /// Whether it may be served to those who ask later, not only to those who ask now.
@@ -114,8 +152,10 @@ const ENTRY_OVERHEAD: usize = 512;
 
 #[cfg(test)]
 mod tests {
+    use strongroom_core::lease::Lease;
     use strongroom_core::settings::CacheApplies;
     use strongroom_vault::http::Outgoing;
+    use strongroom_vault::token::{TokenKind, TokenOrigin};
 
     use super::*;
 
@@ -149,10 +189,37 @@ mod tests {
     fn an_entry_is_served_within_its_time_only() {
         let cache = cache(64 * 1024);
         cache.insert(key("/v1/kv/data/x"), entry(1));
-        let is_held = |now| cache.lookup(&key("/v1/kv/data/x"), now).is_some();
-        assert!(is_held(1_000) && is_held(60_999));
-        assert!(!is_held(61_000), "too old");
-        assert!(!is_held(999), "the clock was set back");
+        let state = |now, stale_for| match cache.lookup(
+            &key("/v1/kv/data/x"),
+            now,
+            Duration::from_millis(stale_for),
+        ) {
+            Some(Held::Fresh(_)) => "fresh",
+            Some(Held::Stale(_)) => "stale",
+            None => "gone",
+        };
+        assert_eq!([state(1_000, 0), state(60_999, 0)], ["fresh", "fresh"]);
+        assert_eq!(state(61_000, 0), "gone", "too old");
+        assert_eq!([state(999, 0), state(999, 9_000)], ["gone"; 2], "the clock was set back");
+        assert_eq!([state(61_000, 500), state(61_500, 500)], ["stale", "gone"]);
+    }
+
+    #[test]
+    fn an_entry_is_never_served_after_the_end_of_its_lease() {
+        let cache = cache(64 * 1024);
+        let lease = Lease::new(0, 3600, true);
+        let token =
+            Token::new("t".to_owned().into(), lease, TokenKind::Service, TokenOrigin::Login);
+        let lease = EntryLease { token: Arc::new(token.unwrap()), end: 91_000 };
+        let response = Response::new(Bytes::new());
+        let entry =
+            Entry { response, fetched: 1_000, expires: 61_000, lease: Some(lease), storable: true };
+        cache.insert(key("/v1/database/creds/app"), Arc::new(entry));
+        let is_held = |now| {
+            cache.lookup(&key("/v1/database/creds/app"), now, Duration::from_hours(1)).is_some()
+        };
+        assert!(is_held(90_999));
+        assert!(!is_held(91_000));
     }
 
     #[test]
@@ -167,7 +234,7 @@ mod tests {
             cache.insert(key(path), entry(1));
         }
         cache.remove(&crate::store::key::changed_by("/v1/kv/data/x"));
-        let is_held = |path| cache.lookup(&key(path), 2_000).is_some();
+        let is_held = |path| cache.lookup(&key(path), 2_000, Duration::ZERO).is_some();
         assert!(!is_held("/v1/kv/data/x?version=1"));
         assert!(!is_held("/v1/kv/metadata/x"));
         assert!(!is_held("/v1/kv/metadata/?list=true"));

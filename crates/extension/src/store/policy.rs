@@ -11,7 +11,7 @@ use strongroom_core::lease::UnixMilliseconds;
 use strongroom_core::settings::{self, CacheApplies};
 use strongroom_vault::token::Token;
 
-use super::cache::Entry;
+use super::cache::{Entry, EntryLease};
 
 /// What a request wants of the cache.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -104,8 +104,9 @@ pub(super) fn entry(
     if answer.lease_id.is_empty() {
         return Some(entry(ttl, None, true));
     }
-    let two_thirds = answer.lease_duration.saturating_mul(1000) / 3 * 2;
-    Some(entry(ttl.min(two_thirds), token, true))
+    let life = answer.lease_duration.saturating_mul(1000);
+    let lease = token.map(|token| EntryLease { token, end: now.saturating_add(life) });
+    Some(entry(ttl.min(life / 3 * 2), lease, true))
 }
 
 /// Drops headers that are about one connection, and those that `Connection` names.
@@ -229,7 +230,7 @@ mod tests {
     fn what_is_kept_is_good_json_that_is_not_meant_for_one_client() {
         let lease = Lease::new(0, 3600, true);
         let token =
-            Token::new("t".to_owned().into(), lease, TokenKind::Service, TokenOrigin::Login, None);
+            Token::new("t".to_owned().into(), lease, TokenKind::Service, TokenOrigin::Login);
         let token = Arc::new(token.unwrap());
         let check = |status: u16, body: &'static str, expect: Option<(bool, u64)>| {
             let response =

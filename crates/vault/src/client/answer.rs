@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use http::header::{HeaderValue, RETRY_AFTER};
+use http::header::RETRY_AFTER;
 use strongroom_core::lease::Lease;
 use zeroize::Zeroizing;
 
-use super::INDEX;
 use super::request::OwnRequest;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -19,7 +18,6 @@ use crate::{pace, refusal};
 pub(super) struct Answer {
     pub(super) request: String,
     pub(super) status: u16,
-    pub(super) index: Option<HeaderValue>,
     pub(super) retry_after: Option<Duration>,
     pub(super) body: Bytes,
 }
@@ -40,7 +38,6 @@ impl Answer {
         Ok(Self {
             request,
             status: head.status.as_u16(),
-            index: head.headers.get(INDEX).filter(|index| !index.is_empty()).cloned(),
             retry_after: head.headers.get(RETRY_AFTER).and_then(pace::retry_after),
             body,
         })
@@ -48,7 +45,12 @@ impl Answer {
 
     pub(super) fn refused(&self) -> Error {
         let errors = refusal::errors_of(&self.body);
-        Error::Refused { status: self.status, request: self.request.clone(), errors }
+        Error::Refused {
+            status: self.status,
+            request: self.request.clone(),
+            errors,
+            retry_after: self.retry_after,
+        }
     }
 
     pub(super) fn problem(&self, problem: &str) -> Error {
@@ -65,7 +67,6 @@ impl Answer {
             lease: Lease::new(clock.now(), auth.lease_duration, auth.renewable),
             is_batch: auth.token_type == "batch",
             client_token: auth.client_token,
-            index: self.index.clone(),
         })
     }
 }
@@ -75,7 +76,6 @@ pub(crate) struct Auth {
     pub(crate) client_token: Zeroizing<String>,
     pub(crate) lease: Lease,
     pub(crate) is_batch: bool,
-    pub(crate) index: Option<HeaderValue>,
 }
 
 #[derive(serde::Deserialize)]

@@ -34,12 +34,10 @@ impl Client {
             }
             self.connector.progress().enter(Stage::Answer(own.describe(&self.settings.address)));
             let outcome = self.try_once(own, deadline).await;
-            let (retry_after, error) = match outcome {
-                Ok(answer) if is_retryable_status(answer.status) => {
-                    (answer.retry_after, answer.refused())
-                }
+            let error = match outcome {
+                Ok(answer) if is_retryable_status(answer.status) => answer.refused(),
                 Ok(answer) => return Ok(answer),
-                Err(error) if error.is_retryable() => (None, error),
+                Err(error) if error.is_retryable() => error,
                 Err(Error::Deadline { waiting_for }) => {
                     let asked = || Stage::Answer(own.describe(&self.settings.address));
                     return Err(Error::Deadline {
@@ -48,28 +46,36 @@ impl Client {
                 }
                 Err(error) => return Err(error),
             };
-            if tries >= retries {
+            if tries >= retries || self.is_cut_off() {
                 return Err(error);
             }
-            // What a freeze interrupted is begun anew at once: it did not fail.
-            let pause = if matches!(error, Error::Frozen) {
-                Duration::ZERO
-            } else {
-                retry_after.unwrap_or_else(|| pace::backoff(tries))
-            };
+            let pause = self.pause_before_retry(tries, &error);
             if pause >= deadline.after(self.clock.now()) {
                 return Err(error);
             }
-            tracing::debug!(request = %own.name(), error = %error, "trying again");
-            self.connector.progress().enter(Stage::Retry(error.to_string()));
+            self.note_retry(&error);
             tokio::time::sleep(pause).await;
             tries += 1;
         }
     }
 
+    /// Says that something is tried again, as what it waits for is a pause.
+    pub(crate) fn note_retry(&self, error: &Error) {
+        tracing::debug!(%error, "trying again");
+        self.connector.progress().enter(Stage::Retry(error.to_string()));
+    }
+
+    /// How long to wait after a failure before the next try.
+    pub(crate) fn pause_before_retry(&self, tries: u32, error: &Error) -> Duration {
+        match error {
+            // What a freeze interrupted is begun anew at once: it did not fail.
+            Error::Frozen => Duration::ZERO,
+            error => error.retry_after().unwrap_or_else(|| pace::backoff(tries)),
+        }
+    }
+
     async fn try_once(&self, own: &OwnRequest<'_>, deadline: Deadline) -> Result<Answer, Error> {
-        let response =
-            self.pool.send(&mut own.build(&self.settings, &self.headers), deadline).await?;
+        let response = self.send(&mut own.build(&self.settings, &self.headers), deadline).await?;
         let response = match redirect_of(&response) {
             None => response,
             Some(location) => self.follow(own, location, deadline).await?,

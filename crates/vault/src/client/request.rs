@@ -7,7 +7,7 @@ use strongroom_core::address::Address;
 use strongroom_core::settings;
 use zeroize::Zeroizing;
 
-use super::{INDEX, TOKEN, WRAP_TTL};
+use super::{TOKEN, WRAP_TTL};
 use crate::http::{Outgoing, RequestBody};
 use crate::percent;
 use crate::token::Token;
@@ -19,7 +19,6 @@ pub(super) struct OwnRequest<'a> {
     /// Of a KV v2 secret.
     pub(super) version: Option<u32>,
     pub(super) token: Option<&'a Token>,
-    pub(super) index: Option<HeaderValue>,
     pub(super) body: Zeroizing<Vec<u8>>,
     pub(super) is_wrapped: bool,
 }
@@ -31,7 +30,6 @@ impl<'a> OwnRequest<'a> {
             path,
             version: None,
             token: None,
-            index: None,
             body: Zeroizing::default(),
             is_wrapped: false,
         }
@@ -71,9 +69,6 @@ impl<'a> OwnRequest<'a> {
         let mut own = headers.clone();
         if let Some(token) = self.token {
             own.insert(TOKEN, token.header());
-        }
-        if let Some(index) = &self.index {
-            own.insert(INDEX, index.clone());
         }
         if self.is_wrapped
             && let Some(ttl) =

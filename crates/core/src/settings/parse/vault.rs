@@ -22,7 +22,7 @@ impl Parser<'_> {
             headers: self.headers(),
             wrap_ttl: self.environment.client(v::VAULT_WRAP_TTL).map(str::to_owned),
             timeout: self.client_timeout(),
-            max_retries: self.number(v::VAULT_MAX_RETRIES).unwrap_or(2),
+            max_retries: self.number(v::VAULT_MAX_RETRIES),
             rate_limit: self.rate_limit(),
             redirects: if self.boolean(v::VAULT_DISABLE_REDIRECTS) {
                 Redirects::Refuse

@@ -11,8 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use strongroom_vault::error::Error;
 use strongroom_vault::http::ResponseBody;
 
-use crate::exit::chain;
 use crate::store::{Leases, Problem};
+use strongroom_vault::error::chain;
 use strongroom_vault::session::Session;
 
 /// A body for a client.
@@ -100,7 +100,10 @@ pub(in crate::delivery) fn busy(text: &str) -> Response<AnswerBody> {
 /// The answer to a client whose request has none of Vault.
 pub(in crate::delivery) fn of_problem(problem: &Problem) -> Response<AnswerBody> {
     let status = match problem {
-        Problem::Vault(Error::Busy) => return busy(&explain(problem)),
+        Problem::Vault(Error::Busy | Error::Unavailable { .. }) => return busy(&explain(problem)),
+        Problem::Token(error) if matches!(**error, Error::Unavailable { .. }) => {
+            return busy(&explain(problem));
+        }
         Problem::Broken(_) | Problem::Defect | Problem::Token(_) => 500,
         Problem::ClientBody => 400,
         Problem::Vault(Error::Deadline { .. }) => 504,
