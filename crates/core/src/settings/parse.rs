@@ -76,6 +76,7 @@ impl Parser<'_> {
         };
         let vault = self.vault();
         let on_outage = self.on_outage();
+        self.warn_of_empty_hands(on_outage, proxy.as_ref());
         let identity = self.identity();
         if let (Some(vault), Some(_)) = (&vault, &proxy) {
             self.refuse_own_address(&vault.address, proxy.as_ref().map_or(0, |proxy| proxy.port));

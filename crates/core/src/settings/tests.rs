@@ -106,6 +106,29 @@ fn our_own_variables_are_strict() {
 }
 
 #[test]
+fn what_is_to_happen_in_an_outage_is_said_in_full() {
+    for wrong in ["0", "11", "x", "-1"] {
+        check(&[("STRONGROOM_RETRY", wrong)], &["STRONGROOM_RETRY"], &[]);
+    }
+    check(&[("STRONGROOM_ON_OUTAGE", "wait")], &["STRONGROOM_ON_OUTAGE"], &[]);
+    check(&[("STRONGROOM_STALE_FOR", "1h")], &["STRONGROOM_STALE_FOR"], &[]);
+    let stale = ("STRONGROOM_ON_OUTAGE", "stale");
+    check(&[stale], &[], &["STRONGROOM_ON_OUTAGE"]);
+    check(
+        &[stale, ("STRONGROOM_STALE_FOR", "0s")],
+        &["STRONGROOM_STALE_FOR"],
+        &["STRONGROOM_ON_OUTAGE"],
+    );
+    let cached = ("VAULT_DEFAULT_CACHE_TTL", "60s");
+    check(&[stale, cached], &[], &[]);
+    assert_eq!(parsed(&[]).on_outage, OnOutage::Fail);
+    let asked = |more: &[(&str, &str)]| parsed(more).proxy.unwrap().attempts.get();
+    assert_eq!(asked(&[]), 3);
+    assert_eq!(asked(&[("STRONGROOM_RETRY", "off")]), 1);
+    assert_eq!(asked(&[("STRONGROOM_RETRY", "7")]), 7);
+}
+
+#[test]
 fn all_mistakes_are_reported_together() {
     check(
         &[

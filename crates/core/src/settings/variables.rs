@@ -81,7 +81,7 @@ variables! {
     Strongroom STRONGROOM_LISTEN "STRONGROOM_LISTEN" default "127.0.0.1:8200": "Loopback address and port of the local Vault API, or `off`: then only the Unix socket `STRONGROOM_SOCKET` serves it. Instead of `STRONGROOM_PROXY_PORT`.";
     Strongroom STRONGROOM_MISSING_SECRET "STRONGROOM_MISSING_SECRET" default "fail": "`fail`: a secret that is not there fails init; `null`: its file holds `null`, as with vault-lambda-extension.";
     Strongroom STRONGROOM_NEXT_WRAPPER "STRONGROOM_NEXT_WRAPPER" default "": "Program that `/opt/strongroom/exec` executes in place of the function's own, with that and its arguments behind it: a second exec wrapper.";
-    Strongroom STRONGROOM_ON_OUTAGE "STRONGROOM_ON_OUTAGE" default "fail": "What happens while Vault cannot be reached. `fail`: init fails, and what is too old is an error. `stale`: what is held is served past its time, for `STRONGROOM_STALE_FOR`. `lazy`: the environment starts without Vault, and whoever needs a secret waits for it.";
+    Strongroom STRONGROOM_ON_OUTAGE "STRONGROOM_ON_OUTAGE" default "fail": "What happens while Vault cannot be reached. `fail`: init fails, and what is too old is an error. `stale`: what the cache holds is served past its time, for `STRONGROOM_STALE_FOR`. `lazy`: the environment starts without Vault, and whoever needs a secret waits for it.";
     Strongroom STRONGROOM_PROXY_PORT "STRONGROOM_PROXY_PORT" default "8200": "Port of the local Vault API on 127.0.0.1.";
     Strongroom STRONGROOM_REFRESH "STRONGROOM_REFRESH" default "5m": "How old a secret without a lease may be in a file before an invocation has it read again; `off`: never. Secrets with a lease are renewed and read again as their leases want.";
     Strongroom STRONGROOM_RETRY "STRONGROOM_RETRY" default "3": "How often the local Vault API asks Vault in all for one GET, HEAD or LIST that gets 412, 429, 5xx except 501, or no answer; `off`: once. Within the invocation's deadline.";
@@ -100,7 +100,7 @@ variables! {
     VaultClient VAULT_SKIP_VERIFY "VAULT_SKIP_VERIFY" default "false": "Trust any certificate. For experiments only.";
     VaultClient VAULT_TLS_SERVER_NAME "VAULT_TLS_SERVER_NAME" default "": "Name to ask for and to verify in Vault's certificate.";
     VaultClient VAULT_CLIENT_TIMEOUT "VAULT_CLIENT_TIMEOUT" default "60s": "Seconds or duration for one of the extension's own requests with all its retries; the proxy ignores it.";
-    VaultClient VAULT_MAX_RETRIES "VAULT_MAX_RETRIES" default "2": "How often one of the extension's own requests is repeated after 412, 429, 5xx except 501, or a broken connection.";
+    VaultClient VAULT_MAX_RETRIES "VAULT_MAX_RETRIES" default "2": "How often one of the extension's own requests is repeated after 412, 429, 5xx except 501, or a broken connection. Unset, the login at the start is repeated until `STRONGROOM_INIT_TIMEOUT`.";
     VaultClient VAULT_RATE_LIMIT "VAULT_RATE_LIMIT" default "": "Own requests a second, `rate[:burst]`.";
     VaultClient VAULT_HEADERS "VAULT_HEADERS" default "": "JSON object of headers for the extension's own requests.";
     VaultClient VAULT_WRAP_TTL "VAULT_WRAP_TTL" default "": "Value of `X-Vault-Wrap-TTL` on the extension's own logins and reads.";

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Parser;
 use crate::duration;
-use crate::settings::{OnOutage, variables as v};
+use crate::settings::{OnOutage, Proxy, variables as v};
 
 impl Parser<'_> {
     pub(super) fn attempts(&mut self) -> NonZeroU32 {
@@ -51,6 +51,17 @@ impl Parser<'_> {
             );
         }
         on_outage
+    }
+
+    /// What is not held cannot be served.
+    pub(super) fn warn_of_empty_hands(&mut self, on_outage: OnOutage, proxy: Option<&Proxy>) {
+        let holds = proxy.is_some_and(|proxy| proxy.cache.is_some());
+        if matches!(on_outage, OnOutage::Stale(_)) && !holds {
+            self.findings.warning(
+                v::STRONGROOM_ON_OUTAGE,
+                "is stale, but without VAULT_DEFAULT_CACHE_TTL nothing is held that could be served",
+            );
+        }
     }
 }
 
