@@ -10,6 +10,7 @@ mod key;
 mod leased;
 mod leases;
 mod policy;
+mod room;
 mod snapshot;
 mod stale;
 
@@ -41,6 +42,8 @@ pub(crate) use leased::Ended;
 use leased::Leased;
 pub(crate) use leases::Leases;
 pub(crate) use policy::{CacheUse, drop_hop_by_hop};
+pub(crate) use room::Room;
+use room::Rooms;
 pub(crate) use snapshot::Snapshot;
 use stale::Outage;
 
@@ -53,6 +56,7 @@ pub(crate) struct Store {
     leased: Leased,
     snapshot: Snapshot,
     policy: Policy,
+    rooms: Rooms,
     outage: Outage,
     /// When the invocation under way times out, zero if none is.
     invocation: AtomicU64,
@@ -84,8 +88,8 @@ pub(crate) struct Wanted {
 
 /// An answer for a client.
 pub(crate) enum Answer {
-    /// All of it.
-    Whole(Response<Bytes>),
+    /// All of it, and the room that it takes until it is passed on.
+    Whole(Response<Bytes>, Room),
     /// Too large to hold, or of unknown length: passed on as it comes.
     Streamed(Response<ResponseBody>),
 }
@@ -122,6 +126,7 @@ impl Store {
             leased: Leased::default(),
             snapshot,
             policy,
+            rooms: Rooms::default(),
             outage: Outage::default(),
             invocation: AtomicU64::new(0),
         })
@@ -178,7 +183,7 @@ impl Store {
         if wanted.cache_use == CacheUse::Serve
             && let Some(entry) = self.fresh(&key)
         {
-            return Ok(Answer::Whole(entry.response()));
+            return Ok(Answer::Whole(entry.response(), Room::default()));
         }
         Box::pin(self.fetch_or_serve_stale(key, wanted)).await
     }
@@ -243,7 +248,7 @@ impl Store {
             && let Some(flight) = self.flights.join(&key)
         {
             return match flight.wait().await {
-                Joined::Shared(entry) => Ok(Answer::Whole(entry.response())),
+                Joined::Shared(entry) => Ok(Answer::Whole(entry.response(), Room::default())),
                 Joined::NotShareable => self.fetch(wanted).await,
             };
         }
@@ -276,7 +281,7 @@ impl Store {
         let asked = self.client.clock().now();
         let (response, token) = self.send(wanted).await?;
         let entry = match &response {
-            Answer::Whole(response) => {
+            Answer::Whole(response, _) => {
                 let ttl = self.cache.as_ref().map_or(Duration::ZERO, Cache::ttl);
                 policy::entry(response, token, ttl, asked).map(Arc::new)
             }
@@ -342,9 +347,12 @@ impl Store {
         let (mut head, body) = response.into_parts();
         policy::drop_hop_by_hop(&mut head.headers);
         let length = http_body::Body::size_hint(&body).exact();
-        if length.is_none_or(|length| length > HELD_ANSWER) {
+        let room = length
+            .filter(|length| *length <= HELD_ANSWER)
+            .and_then(|length| self.rooms.take(length));
+        let Some(room) = room else {
             return Ok(Answer::Streamed(Response::from_parts(head, body)));
-        }
+        };
         let body = body.collect(HELD_ANSWER as usize).await.map_err(|error| match error {
             CollectError::Broken(error) => Problem::Broken(error),
             CollectError::TooLarge => unreachable!("its length was looked at"),
@@ -352,7 +360,7 @@ impl Store {
         if leases::hold_on(&body) {
             self.session.note_lease();
         }
-        Ok(Answer::Whole(Response::from_parts(head, body)))
+        Ok(Answer::Whole(Response::from_parts(head, body), room))
     }
 
     /// Drops what a write at `path` made untrue.
@@ -402,15 +410,15 @@ async fn hold_small_body(
 
 fn token_life(answer: &Answer) -> TokenLife {
     match answer {
-        Answer::Whole(response) if response.status() == StatusCode::FORBIDDEN => {
+        Answer::Whole(response, _) if response.status() == StatusCode::FORBIDDEN => {
             TokenLife::after_denial(&refusal::errors_of(response.body()))
         }
         _ => TokenLife::Alive,
     }
 }
 
-/// Answers up to this many bytes are held before they are passed on, so that one that breaks off
-/// is an error and not half a secret.
+/// Answers up to this many bytes are held before they are passed on, while there is room, so that one
+/// that breaks off is an error and not half a secret.
 const HELD_ANSWER: u64 = 1024 * 1024;
 /// Bodies of requests up to this many bytes are held.
 const HELD_BODY: u64 = 64 * 1024;

@@ -30,12 +30,15 @@ pub struct Config {
     pub layers: Vec<Layer>,
     /// How many invocations Managed Instances run at once.
     pub max_concurrency: u16,
-    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MB; not enforced.
+    /// `AWS_LAMBDA_FUNCTION_MEMORY_SIZE`, in MB; not enforced: see `address_space`.
     pub memory_mb: u32,
     /// Where processes find `/opt`, `/var/task` and `/tmp`.
     pub paths: Paths,
     /// The network that processes see.
     pub network: Network,
+    /// `RLIMIT_AS` of every process, in bytes; `None` leaves the caller's. Lambda limits what all of them use
+    /// together, which is less of a limit for each.
+    pub address_space: Option<u64>,
     /// `RLIMIT_NOFILE` of every process; `None` leaves the caller's. Lambda: 1,024.
     pub open_files: Option<u64>,
     /// `AWS_REGION`.
@@ -67,6 +70,7 @@ impl Config {
             memory_mb: 128,
             paths: Paths::LambdaIfAllowed,
             network: Network::Shared,
+            address_space: None,
             open_files: None,
             region: "us-east-1".to_owned(),
             shutdown: ShutdownBudgets::default(),

@@ -294,6 +294,7 @@ impl Environment {
             directory: directory.to_owned(),
             file: self.fixed.sandbox.locate(&self.fixed.roots, &program),
             identity: config.identity,
+            address_space: config.address_space,
             open_files: config.open_files,
             program,
             variables,

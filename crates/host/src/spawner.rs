@@ -46,6 +46,7 @@ pub(crate) struct Spec {
     /// Where `program` lies on this machine, outside any namespace.
     pub(crate) file: PathBuf,
     pub(crate) identity: Identity,
+    pub(crate) address_space: Option<u64>,
     pub(crate) open_files: Option<u64>,
     pub(crate) program: PathBuf,
     pub(crate) variables: Variables,
@@ -222,17 +223,18 @@ fn command(spec: &Spec, keeper: Option<&Keeper>) -> Command {
     if let Identity::User { uid, gid } = spec.identity {
         command.uid(uid).gid(gid);
     }
-    let open_files = spec.open_files;
+    let limits = [(Resource::Nofile, spec.open_files), (Resource::As, spec.address_space)];
     let prepare = move || {
-        if let Some(limit) = open_files {
-            let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
-            rustix::process::setrlimit(Resource::Nofile, limit)?;
+        for (resource, limit) in limits {
+            if limit.is_some() {
+                rustix::process::setrlimit(resource, Rlimit { current: limit, maximum: limit })?;
+            }
         }
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         Ok(())
     };
-    #[expect(unsafe_code, reason = "two system calls, which may be made between fork and exec")]
-    // SAFETY: the closure allocates nothing and takes no lock; both calls are plain system calls.
+    #[expect(unsafe_code, reason = "a few system calls, which may be made between fork and exec")]
+    // SAFETY: the closure allocates nothing and takes no lock; all calls are plain system calls.
     unsafe {
         command.pre_exec(prepare);
     }

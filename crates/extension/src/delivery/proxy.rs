@@ -115,7 +115,9 @@ impl Proxy {
             Box::pin(visit.end()).await;
         }
         match answer {
-            Ok(Answer::Whole(response)) => response.map(AnswerBody::whole),
+            Ok(Answer::Whole(response, room)) => {
+                response.map(|bytes| AnswerBody::whole(room.around(bytes)))
+            }
             Ok(Answer::Streamed(response)) => {
                 let session = Arc::clone(self.store.session());
                 response.map(|body| AnswerBody::streamed(body, session))

@@ -57,6 +57,8 @@ pub(super) async fn serve(stream: Stream, host: Host, manners: Manners) -> hyper
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(manners.patience);
+    // There may be hundreds of clients, and each may send, or not read, as much as fits.
+    server.max_buf_size(MOST_BUFFERED);
     // Vault's date is the date.
     server.keep_alive(manners.keeps_connection).auto_date_header(false);
     server.serve_connection(TokioIo::new(stream), service).await
@@ -84,6 +86,9 @@ impl Host {
         }
     }
 }
+
+/// Bytes of a request's head at most, and of what waits to be read or written on a connection.
+const MOST_BUFFERED: usize = 64 * 1024;
 
 impl AsyncRead for Stream {
     fn poll_read(

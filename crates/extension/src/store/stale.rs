@@ -8,7 +8,7 @@ use strongroom_vault::error::is_retryable_status;
 use strongroom_vault::token::Token;
 
 use super::cache::{Entry, Held};
-use super::{Answer, CacheUse, Key, Problem, Store, Wanted};
+use super::{Answer, CacheUse, Key, Problem, Room, Store, Wanted};
 
 /// Whether something stale has been served since Vault answered last.
 #[derive(Default)]
@@ -33,7 +33,7 @@ impl Store {
         match self.stale(&key) {
             Some(entry) => {
                 self.outage.warn_once(key.path(), self.age_of(&entry));
-                Ok(Answer::Whole(entry.stale_response()))
+                Ok(Answer::Whole(entry.stale_response(), Room::default()))
             }
             None => outcome,
         }
@@ -75,7 +75,7 @@ impl Outage {
 /// Whether an outcome says that Vault, or the way to it, is out of order.
 fn is_outage(outcome: &Result<Answer, Problem>) -> bool {
     match outcome {
-        Ok(Answer::Whole(response)) => is_retryable_status(response.status().as_u16()),
+        Ok(Answer::Whole(response, _)) => is_retryable_status(response.status().as_u16()),
         Ok(Answer::Streamed(response)) => is_retryable_status(response.status().as_u16()),
         Err(Problem::ClientBody | Problem::Defect) => false,
         Err(Problem::Broken(_)) => true,

@@ -55,13 +55,30 @@ pub struct Connector {
     config: OnceLock<Arc<rustls::ClientConfig>>,
     forward: Forward,
     progress: Progress,
+    #[cfg(feature = "simulation")]
+    network: Option<crate::simulation::Network>,
 }
 
 impl Connector {
     /// A connector that trusts what `tls` says. Nothing is read before the first TLS connection.
     #[must_use]
     pub fn new(tls: Tls, peer: Peer, forward: Forward, progress: Progress) -> Self {
-        Self { tls, peer, config: OnceLock::new(), forward, progress }
+        Self {
+            tls,
+            peer,
+            config: OnceLock::new(),
+            forward,
+            progress,
+            #[cfg(feature = "simulation")]
+            network: None,
+        }
+    }
+
+    /// The same, but every connection is one of `network`.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn over(self, network: crate::simulation::Network) -> Self {
+        Self { network: Some(network), ..self }
     }
 
     /// What the connector is waiting for.
@@ -79,6 +96,10 @@ impl Connector {
     }
 
     pub(super) async fn connect(&self, target: &Target) -> Result<Connection, Error> {
+        #[cfg(feature = "simulation")]
+        if let Some(network) = &self.network {
+            return Connection::open(Box::new(network.connect().await), None).await;
+        }
         match &target.address {
             Address::Unix(path) => {
                 self.progress.enter(Stage::Unix(path.clone()));
@@ -233,7 +254,9 @@ pub(super) struct Connection {
 
 impl Connection {
     async fn open(stream: Stream, absolute_form: Option<AbsoluteForm>) -> Result<Self, Error> {
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(MOST_BUFFERED)
+            .handshake(TokioIo::new(stream))
             .await
             .map_err(|source| Error::Broken { source })?;
         // Why it ended is told to whoever waits for an answer.
@@ -335,5 +358,7 @@ async fn open_tunnel(
     }
 }
 
+/// Bytes of an answer's head at most, and of what waits to be read or written on a connection.
+const MOST_BUFFERED: usize = 128 * 1024;
 const LONGEST_TUNNEL_ANSWER: usize = 8 * 1024;
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_secs(2);
