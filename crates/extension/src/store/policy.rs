@@ -85,7 +85,8 @@ pub(super) fn entry(
 ) -> Option<Entry> {
     let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
     let entry = |life: u64, lease, storable| Entry {
-        response: response.clone(),
+        // What is not kept shares the buffer that it was read into.
+        response: if storable { copied(response) } else { response.clone() },
         fetched: now,
         expires: now.saturating_add(life),
         lease,
@@ -107,6 +108,20 @@ pub(super) fn entry(
     let life = answer.lease_duration.saturating_mul(1000);
     let lease = token.map(|token| EntryLease { token, end: now.saturating_add(life) });
     Some(entry(ttl.min(life / 3 * 2), lease, true))
+}
+
+/// A copy with memory of its own: body and headers are slices of the buffer that they were read into, which is many
+/// times their size and would be kept with them.
+fn copied(response: &Response<Bytes>) -> Response<Bytes> {
+    let mut copy = Response::new(Bytes::copy_from_slice(response.body()));
+    *copy.status_mut() = response.status();
+    for (name, value) in response.headers() {
+        if let Ok(mut own) = HeaderValue::from_bytes(value.as_bytes()) {
+            own.set_sensitive(value.is_sensitive());
+            copy.headers_mut().append(name, own);
+        }
+    }
+    copy
 }
 
 /// Drops headers that are about one connection, and those that `Connection` names.
@@ -224,6 +239,19 @@ mod tests {
         every(&Method::POST, "/v1/kv/data/x", &[], CacheUse::Bypass);
         every(&Method::GET, "/v1/auth/token/lookup-self", &[], CacheUse::Bypass);
         every(&Method::GET, "/v1/team-a/sys/health", &[], CacheUse::Bypass);
+    }
+
+    #[test]
+    fn what_is_kept_does_not_keep_the_buffer_that_it_was_read_into() {
+        let buffer = Bytes::from(br#"x-value{"data":{}}"#.to_vec());
+        let mut response = Response::new(buffer.slice(7..));
+        let value = HeaderValue::from_maybe_shared(buffer.slice(..7)).unwrap();
+        response.headers_mut().insert("x-header", value);
+        let kept = entry(&response, None, Duration::from_secs(60), 0).unwrap();
+        drop(response);
+        assert!(buffer.is_unique());
+        assert_eq!(kept.response.body(), r#"{"data":{}}"#);
+        assert_eq!(kept.response.headers()["x-header"], "x-value");
     }
 
     #[test]
