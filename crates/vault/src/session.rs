@@ -11,7 +11,7 @@ use crate::flight::Flight;
 use crate::login::Login;
 use crate::token::{Token, TokenKind, TokenOrigin};
 use strongroom_core::duration::SignedMilliseconds;
-use strongroom_core::lease::{Need, UnixMilliseconds};
+use strongroom_core::lease::{Lease, Need, UnixMilliseconds};
 use strongroom_core::settings::{OnOutage, Revoke};
 
 /// Holds the token.
@@ -235,7 +235,8 @@ impl Session {
     /// Logs in, again and again while Vault is out of order: at the start until the deadline, as what a cold start
     /// would gain by giving up is another cold start; later a few times, unless all must wait for Vault.
     async fn try_to_log_in(&self, login: &Login, deadline: Deadline) -> Result<Token, Error> {
-        let perseveres = self.perseveres || !self.lock().has_begun;
+        let is_start = !self.lock().has_begun;
+        let perseveres = self.perseveres || is_start;
         let mut tries = 0;
         loop {
             let error = match login.log_in(&self.client, deadline).await {
@@ -245,7 +246,15 @@ impl Session {
             let is_last = !perseveres && (tries == LOGIN_RETRIES || self.client.is_cut_off());
             let pause = self.client.pause_before_retry(tries, &error);
             let left = deadline.after(self.client.clock().now());
-            if is_last || pause >= left || !self.client.retries_as_it_sees_fit() {
+            if is_last || !self.client.retries_as_it_sees_fit() {
+                return Err(error);
+            }
+            if pause >= left {
+                if is_start && !self.perseveres && error.is_overload() {
+                    // Lambda answers the end of an init with the next, which asks at once: an early end would only
+                    // add to the load.
+                    tokio::time::sleep(left.saturating_sub(LAST_WORDS)).await;
+                }
                 return Err(error);
             }
             self.client.note_retry(&error);
@@ -281,25 +290,32 @@ impl Session {
         match self.client.renew(&old, deadline).await {
             Ok(lease) => {
                 tracing::debug!("token renewed");
-                let renewed = Arc::new(old.renewed(lease));
-                let mut state = self.lock();
-                if state.token.as_ref().is_some_and(|held| held.is_same_as(&old)) {
-                    state.token = Some(Arc::clone(&renewed));
-                }
-                renewed
+                self.replace(&old, Arc::new(old.renewed(lease)))
             }
             Err(error) => {
                 if error.token_life() == TokenLife::Dead {
                     self.reject(&old);
-                } else {
-                    tracing::warn!(%error, "the token could not be renewed; it is used to its end");
+                    return old;
                 }
-                if !matches!(error, Error::Refused { status: ..500, .. }) {
+                tracing::warn!(%error, "the token could not be renewed; it is used to its end");
+                if error.is_outage() {
                     self.pause_renewals();
+                    return old;
                 }
-                old
+                // It would be refused again, for each request to come.
+                let lease = Lease { renewable: false, ..old.lease };
+                self.replace(&old, Arc::new(old.renewed(lease)))
             }
         }
+    }
+
+    /// Holds what became of a token, if it is still the one that is held.
+    fn replace(&self, old: &Token, new: Arc<Token>) -> Arc<Token> {
+        let mut state = self.lock();
+        if state.token.as_ref().is_some_and(|held| held.is_same_as(old)) {
+            state.token = Some(Arc::clone(&new));
+        }
+        new
     }
 
     /// The last renewal got no answer: none is tried for a while.
@@ -314,6 +330,8 @@ impl Session {
 
 /// How often a login is tried again where others wait for its end.
 const LOGIN_RETRIES: u32 = 2;
+/// What is left of a deadline for the reason to be told.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 /// How long the end of a token may hold up what comes after it.
 const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a request waits for a renewal before it goes on with the token it has.

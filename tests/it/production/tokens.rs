@@ -1,6 +1,7 @@
 //! Tokens that die while the function runs.
 
 use strongroom_devvault::Release;
+use strongroom_faults::{Fault, Rule};
 use strongroom_tests::beds::Part;
 use strongroom_tests::stage::{Environment, SECRET_URL, SECRET_VALUE, client, within};
 use tokio::task::JoinSet;
@@ -67,4 +68,30 @@ async fn twenty_read_at_once(environment: &Environment) {
         });
     }
     assert_eq!(reads.join_all().await, [200; 20], "{}", environment.log());
+}
+
+#[tokio::test]
+async fn a_token_that_may_not_be_renewed_is_used_to_its_end_without_asking_again() {
+    let name = "a token that may not be renewed is used to its end";
+    let Some(mut stage) = stage(name).await else { return };
+    stage.set("VAULT_TOKEN_EXPIRY_GRACE_PERIOD", "100ms");
+    let role = serde_json::json!({ "token_ttl": "5s", "token_max_ttl": "1h" });
+    stage.write("auth/aws/role/lambda-role", role).await;
+    let environment = stage.ready().await;
+    let refusal = Fault::Answer {
+        body: r#"{"errors":["lease is not renewable"]}"#.to_owned(),
+        retry_after: None,
+        status: 400,
+    };
+    let renewal = "/v1/auth/token/renew-self";
+    stage.faults.inject(Rule::new(refusal).path(renewal));
+    let replaced = async {
+        while stage.logins() < 2 {
+            reads_the_secret(&environment).await;
+        }
+    };
+    within("a second login", replaced).await;
+    let seen = stage.faults.requests();
+    let renewals = seen.iter().filter(|request| request.path == renewal).count();
+    assert_eq!(renewals, 1, "{}", environment.log());
 }
