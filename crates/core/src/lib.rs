@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod advice;
+pub mod allow;
 pub mod document;
 pub mod duration;
 pub mod failure;
