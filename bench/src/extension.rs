@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, ensure};
 use strongroom_lambda_api::extensions::Event;
 
 use crate::lambda::{Call, Lambda};
-use crate::server::{PASSWORD_REFERENCE, SECRET_PATH, Server};
+use crate::server::{LEASED_PATH, PASSWORD_REFERENCE, SECRET_PATH, Server};
 
 /// What the extension is to do.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +24,9 @@ pub(crate) enum Mode {
     FileAndVariables,
     /// The proxy only: it registers before the login is done.
     Proxy,
+    /// Two files, one of them leased, that are due again and again, and the proxy, whose answers are held for
+    /// a moment.
+    Soak,
     /// One reference in a variable, and the proxy.
     Variable,
 }
@@ -50,6 +53,17 @@ impl Mode {
                 [&file()[..], &more].concat()
             }
             Self::Proxy => vec![("VAULT_RUN_MODE", "proxy".into())],
+            Self::Soak => {
+                let leased = files.join("leased.json");
+                let more = [
+                    ("VAULT_SECRET_PATH_DB", LEASED_PATH.into()),
+                    ("VAULT_SECRET_FILE_DB", leased.into()),
+                    ("STRONGROOM_REFRESH", "1s".into()),
+                    ("VAULT_DEFAULT_CACHE_TTL", "500ms".into()),
+                    ("VAULT_TOKEN_EXPIRY_GRACE_PERIOD", "200ms".into()),
+                ];
+                [&file()[..], &more].concat()
+            }
             Self::Variable => {
                 vec![socket(), ("DATABASE_PASSWORD", PASSWORD_REFERENCE.into())]
             }

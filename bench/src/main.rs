@@ -12,6 +12,7 @@ mod measure;
 mod program;
 mod report;
 mod server;
+mod soak;
 
 use std::path::PathBuf;
 
@@ -35,9 +36,24 @@ enum Arguments {
         #[arg(long, default_value_t = 5)]
         rounds: u32,
     },
-    /// Be the server (started by `measure`)
+    /// Send many requests, with logins, renewals and refreshes, and write how much memory is resident
+    Soak {
+        /// The extension
+        #[arg(long)]
+        extension: PathBuf,
+        /// Directory for soak.json, soak.md and soak.svg
+        #[arg(long)]
+        record: PathBuf,
+        /// How many requests
+        #[arg(long, default_value_t = 1_000_000)]
+        requests: usize,
+    },
+    /// Be the server (started by the others)
     #[command(hide = true)]
     Serve {
+        /// Seconds that a token lives
+        #[arg(long)]
+        token_seconds: u64,
         /// Where to write the certificate
         #[arg(long)]
         certificate: PathBuf,
@@ -50,6 +66,7 @@ fn main() -> Result<()> {
             let samples = measure::run(&files, rounds)?;
             report::write(&samples, &target, rounds, &record)
         }
-        Arguments::Serve { certificate } => server::run(&certificate),
+        Arguments::Soak { extension, record, requests } => soak::run(&extension, requests, &record),
+        Arguments::Serve { certificate, token_seconds } => server::run(&certificate, token_seconds),
     }
 }

@@ -242,7 +242,8 @@ impl Stage {
 }
 
 /// A port of loopback that nobody holds, outside the range from which the kernel gives ports away.
-fn free_port() -> u16 {
+#[must_use]
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or_default();
     loop {

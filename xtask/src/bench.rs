@@ -7,7 +7,7 @@ use crate::workspace::Workspace;
 use crate::{command, layer};
 
 /// Where results are recorded; checked in.
-const RESULTS: &str = "bench/results";
+pub(crate) const RESULTS: &str = "bench/results";
 
 /// The command `cargo xtask bench`.
 pub(crate) fn run(workspace: &Workspace, rounds: u32) -> Result<()> {

@@ -71,7 +71,17 @@ pub(crate) struct Executable {
 /// # Errors
 /// If it does not compile, or if another processor's target or compiler cannot be had.
 pub(crate) fn extension(workspace: &Workspace, profile: Profile, arch: Arch) -> Result<Executable> {
-    for_layer(workspace, "strongroom-extension", profile.name(), arch)
+    for_layer(workspace, "strongroom-extension", &[], profile.name(), arch)
+}
+
+/// Builds the extension with a clock that a test may set; it takes the place of the one without.
+///
+/// # Errors
+/// As [`extension`].
+pub(crate) fn extension_with_simulated_clock(workspace: &Workspace) -> Result<Executable> {
+    let features = ["--features", "simulated-clock"];
+    let profile = Profile::Lab.name();
+    for_layer(workspace, "strongroom-extension", &features, profile, Arch::host())
 }
 
 /// Builds the exec wrapper.
@@ -87,7 +97,7 @@ pub(crate) fn exec_wrapper(
         Profile::Lab => profile.name(),
         Profile::Release => "wrapper",
     };
-    for_layer(workspace, "strongroom-exec", profile, arch)
+    for_layer(workspace, "strongroom-exec", &[], profile, arch)
 }
 
 /// Builds the function's program of the benchmarks, as static as the layer.
@@ -95,13 +105,14 @@ pub(crate) fn exec_wrapper(
 /// # Errors
 /// As [`extension`].
 pub(crate) fn bench_program(workspace: &Workspace) -> Result<Executable> {
-    for_layer(workspace, "strongroom-bench-program", Profile::Lab.name(), Arch::host())
+    for_layer(workspace, "strongroom-bench-program", &[], Profile::Lab.name(), Arch::host())
 }
 
 /// Builds the package's one executable as the layer holds it.
 fn for_layer(
     workspace: &Workspace,
     package: &str,
+    features: &[&str],
     profile: &str,
     arch: Arch,
 ) -> Result<Executable> {
@@ -111,7 +122,7 @@ fn for_layer(
             return Err(error);
         }
         eprintln!("{error:#}: building {package} for the host's own target instead");
-        let path = executable(workspace.cargo().arg("build"), package, profile)?;
+        let path = executable(workspace.cargo().arg("build").args(features), package, profile)?;
         return Ok(Executable { path, target: None });
     }
     let mut build = workspace.cargo();
@@ -125,7 +136,7 @@ fn for_layer(
         let tools = zig.parent().context("cargo-zigbuild lies in a folder")?;
         build.arg("zigbuild").env("PATH", path_with(tools.to_owned())?);
     }
-    let path = executable(build.args(["--target", &target]), package, profile)?;
+    let path = executable(build.args(["--target", &target]).args(features), package, profile)?;
     Ok(Executable { path, target: Some(target) })
 }
 

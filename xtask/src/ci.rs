@@ -7,12 +7,12 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{command, deny, docs, progress, test, tidy};
+use crate::{chaos, command, deny, docs, fuzz, progress, test, tidy};
 
 type Step = (&'static str, fn(&Workspace) -> Result<()>);
 
 /// What is checked, the quick things first; the test report comes late so that it stands at the end.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 10] = [
     ("format", format),
     ("tidy", |workspace| tidy::run(workspace, false)),
     ("generated pages", docs::check),
@@ -20,6 +20,8 @@ const STEPS: [Step; 8] = [
     ("rustdoc", rustdoc),
     ("deny", deny::check),
     ("tests", |workspace| test::run(workspace, false, &[])),
+    ("fuzz", fuzz::run_short),
+    ("chaos", chaos::run_short),
     ("clean tree", clean_tree),
 ];
 

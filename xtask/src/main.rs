@@ -8,15 +8,19 @@
 mod beds;
 mod bench;
 mod build;
+mod chaos;
 mod ci;
 mod command;
 mod conformance;
 mod deny;
 mod docs;
+mod fuzz;
+mod herd;
 mod lab;
 mod layer;
 mod progress;
 mod report;
+mod soak;
 mod test;
 mod tidy;
 mod workspace;
@@ -47,6 +51,12 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         rounds: u32,
     },
+    /// Invoke a function while everything around it goes wrong, and judge what it sees
+    Chaos {
+        /// What follows goes to the program: --seed, --invocations and others, see --help
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Everything that CI checks
     Ci,
     /// Compare the extension with the recorded behaviour of the one it replaces
@@ -61,6 +71,23 @@ enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Run the fuzz targets, one after the other
+    Fuzz {
+        /// How long each of them runs
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Which; all if none is named
+        targets: Vec<String>,
+    },
+    /// Simulate many cold starts at once and record what came out in docs/herd.md
+    Herd {
+        /// How many environments start
+        #[arg(long, default_value_t = 10_000)]
+        environments: u32,
+        /// The same seed gives the same herd
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
     /// Run the whole practice on this machine (`cargo lab`)
     Lab {
         /// What follows goes to `strongroom lab`
@@ -71,6 +98,12 @@ enum Command {
     Layer {
         #[arg(long, value_enum, default_value_t = Arch::X86_64)]
         arch: Arch,
+    },
+    /// Send the release binary many requests and record how much memory it takes, in bench/results
+    Soak {
+        /// How many
+        #[arg(long, default_value_t = 1_000_000)]
+        requests: usize,
     },
     /// Run every test, against real parts where they can be had
     Test {
@@ -94,12 +127,16 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Beds => beds::install_all(&workspace),
         Command::Bench { rounds } => bench::run(&workspace, rounds),
+        Command::Chaos { arguments } => chaos::run(&workspace, &arguments),
         Command::Ci => ci::run(&workspace),
         Command::Conformance { only } => conformance::run(&workspace, &only),
         Command::Docs { check: true } => docs::check(&workspace),
         Command::Docs { check: false } => docs::write(&workspace),
+        Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
+        Command::Herd { environments, seed } => herd::run(&workspace, environments, seed),
         Command::Lab { arguments } => lab::run(&workspace, &arguments),
         Command::Layer { arch } => layer::run(&workspace, arch),
+        Command::Soak { requests } => soak::run(&workspace, requests),
         Command::Test { quick, filter } => test::run(&workspace, quick, &filter),
         Command::Tidy { write } => tidy::run(&workspace, write),
     };

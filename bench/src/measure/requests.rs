@@ -47,7 +47,7 @@ pub(super) fn measure(binary: &Path, server: &Server, samples: &mut Samples) -> 
 /// Invocations that each find the secret of a file too old, and so have it read once.
 pub(super) fn measure_refresh(binary: &Path, server: &Server, samples: &mut Samples) -> Result<()> {
     let (extension, _) = Extension::start(binary, server, Mode::FileAlwaysDue)?;
-    let before = server.reads()?;
+    let before = server.counts()?.reads;
     let invoke = |pause| {
         std::thread::sleep(pause);
         extension.invoke()
@@ -56,7 +56,7 @@ pub(super) fn measure_refresh(binary: &Path, server: &Server, samples: &mut Samp
     add(samples, Figure::InvokeToNextDue, microseconds(median(refreshes)));
     let after_pause = invoke(UNTIL_DISCONNECTED)?;
     add(samples, Figure::InvokeToNextDueAfterPause, microseconds(after_pause));
-    let read = server.reads()? - before;
+    let read = server.counts()?.reads - before;
     ensure!(read == REFRESHES + 1, "{read} reads in {} invocations", REFRESHES + 1);
     extension.shut_down()?;
     Ok(())

@@ -3,6 +3,7 @@
 mod assembly;
 #[cfg(any(test, target_env = "musl"))]
 mod backtrace;
+mod clock;
 mod delivery;
 mod exit;
 mod lambda;

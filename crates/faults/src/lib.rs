@@ -117,6 +117,11 @@ impl Faults {
         self.plan.inject_on_connections(fault, times);
     }
 
+    /// How many requests have met this rule; none any more once it is taken away.
+    pub fn met(&self, rule: RuleId) -> usize {
+        self.plan.met(rule)
+    }
+
     /// Takes one rule away.
     pub fn remove(&self, rule: RuleId) {
         self.plan.remove(rule);

@@ -120,6 +120,12 @@ impl Plan {
         self.state().rules.retain(|(id, _)| *id != rule);
     }
 
+    pub(crate) fn met(&self, rule: RuleId) -> usize {
+        let state = self.state();
+        let found = state.rules.iter().find(|(id, _)| *id == rule);
+        found.map_or(0, |(_, rule)| rule.met)
+    }
+
     pub(crate) fn clear(&self) {
         let mut state = self.state();
         state.rules.clear();
@@ -204,6 +210,7 @@ impl State {
                 continue;
             }
             rule.left = rule.left.map(|left| left - 1);
+            rule.met += 1;
             return Verdict { delay: rule.delay, fault: rule.fault.clone() };
         }
         Verdict { delay: Duration::ZERO, fault: Fault::Forward }

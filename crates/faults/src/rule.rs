@@ -74,6 +74,7 @@ pub struct Rule {
     pub(crate) delay: Duration,
     pub(crate) fault: Fault,
     pub(crate) left: Option<usize>,
+    pub(crate) met: usize,
     method: Option<String>,
     path: Option<String>,
     pub(crate) to_spare: usize,
@@ -82,7 +83,15 @@ pub struct Rule {
 impl Rule {
     /// A fault for every request, without end.
     pub fn new(fault: Fault) -> Self {
-        Self { delay: Duration::ZERO, fault, left: None, method: None, path: None, to_spare: 0 }
+        Self {
+            delay: Duration::ZERO,
+            fault,
+            left: None,
+            met: 0,
+            method: None,
+            path: None,
+            to_spare: 0,
+        }
     }
 
     /// Requests go through, this much later.

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -14,6 +16,9 @@ pub use strongroom_lambda_api::initialization::InitializationType;
 pub struct Config {
     /// The account that stands in the function's ARN.
     pub account_id: String,
+    /// Milliseconds by which Lambda's clock, and so every deadline that it names, differs from the
+    /// machine's; it may change at any time. For functions whose time is simulated.
+    pub clock_offset: Arc<AtomicI64>,
     /// What the function's role gives: in the environment, or over HTTP with SnapStart.
     pub credentials: Credentials,
     /// The code and what runs it.
@@ -59,6 +64,7 @@ impl Config {
     pub fn new(function: Function, credentials: Credentials) -> Self {
         Self {
             account_id: "123456789012".to_owned(),
+            clock_offset: Arc::default(),
             credentials,
             function,
             function_name: "function".to_owned(),

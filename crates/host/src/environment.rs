@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -319,9 +320,10 @@ impl Environment {
     }
 }
 
-/// Milliseconds since the Unix epoch, `after` from now.
-pub(crate) fn epoch_ms(after: Duration) -> u64 {
-    let now = jiff::Timestamp::now().as_millisecond();
+/// Milliseconds since the Unix epoch by Lambda's clock, `after` from now.
+pub(crate) fn epoch_ms(config: &Config, after: Duration) -> u64 {
+    let offset = config.clock_offset.load(Ordering::Relaxed);
+    let now = jiff::Timestamp::now().as_millisecond().saturating_add(offset);
     u64::try_from(now).unwrap_or_default()
         + u64::try_from(after.as_millis()).unwrap_or(u64::MAX / 2)
 }

@@ -134,7 +134,8 @@ impl Environment {
         let start = Instant::now();
         let config = &self.fixed.config;
         let timeout = config.timeout;
-        let current = CurrentInvocation::new(request, epoch_ms(timeout), &config.function_arn());
+        let current =
+            CurrentInvocation::new(request, epoch_ms(config, timeout), &config.function_arn());
         let invocation =
             InFlight { current, deadline: start + timeout, delivered: false, reply, start };
         if self.managed.in_flight.len() >= usize::from(config.max_concurrency) {

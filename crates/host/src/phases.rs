@@ -71,7 +71,7 @@ impl Environment {
         let timeout = self.fixed.config.timeout;
         let deadline = self.deadline(timeout);
         let arn = self.fixed.config.function_arn();
-        let current = CurrentInvocation::new(request, epoch_ms(timeout), &arn);
+        let current = CurrentInvocation::new(request, epoch_ms(&self.fixed.config, timeout), &arn);
         let request_id = current.request_id.clone();
         self.observe(What::InvocationStarted { request_id: request_id.clone() });
         self.runtime.current = Some(current);

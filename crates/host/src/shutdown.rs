@@ -77,7 +77,7 @@ impl Environment {
         let total = self.fixed.config.shutdown.total;
         let left = total.saturating_sub(start.elapsed());
         let event = escaped_json(&Event::Shutdown {
-            deadline_ms: epoch_ms(left),
+            deadline_ms: epoch_ms(&self.fixed.config, left),
             shutdown_reason: reason.to_owned(),
         });
         // Without the content type of JSON: AWS's server guesses at the bytes.

@@ -13,6 +13,8 @@ use strongroom_core::lease::UnixMilliseconds;
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
     offset: Option<Arc<AtomicI64>>,
+    #[cfg(feature = "simulation")]
+    epoch: Option<crate::simulation::Epoch>,
 }
 
 impl Clock {
@@ -25,12 +27,27 @@ impl Clock {
     /// The system's wall clock plus `offset` milliseconds, which may change at any time.
     #[must_use]
     pub fn with_offset(offset: Arc<AtomicI64>) -> Self {
-        Self { offset: Some(offset) }
+        Self {
+            offset: Some(offset),
+            #[cfg(feature = "simulation")]
+            epoch: None,
+        }
+    }
+
+    /// The simulated time: `epoch` plus what tokio's paused clock has run since.
+    #[cfg(feature = "simulation")]
+    #[must_use]
+    pub fn simulated(epoch: crate::simulation::Epoch) -> Self {
+        Self { offset: None, epoch: Some(epoch) }
     }
 
     /// Milliseconds since the Unix epoch.
     #[must_use]
     pub fn now(&self) -> UnixMilliseconds {
+        #[cfg(feature = "simulation")]
+        if let Some(epoch) = &self.epoch {
+            return epoch.now();
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let now = u64::try_from(now).unwrap_or(u64::MAX);
         match &self.offset {

@@ -8,6 +8,7 @@ use strongroom_core::advice;
 
 use crate::aws;
 use crate::http::Stage;
+use crate::pace::Cause;
 
 /// Why a request to Vault (or to AWS on the way to it) has no good answer.
 ///
@@ -225,6 +226,19 @@ impl Error {
         match self {
             Self::Refused { retry_after, .. } => *retry_after,
             _ => None,
+        }
+    }
+
+    /// Whether Vault has more to do than it takes on.
+    pub(crate) fn is_overload(&self) -> bool {
+        self.cause() == Cause::Overload
+    }
+
+    /// Why what ended with it is tried again.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Self::Refused { status, .. } => Cause::of_status(*status),
+            _ => Cause::Failure,
         }
     }
 

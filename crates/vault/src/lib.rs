@@ -10,6 +10,8 @@ pub mod http;
 pub mod login;
 pub mod refusal;
 pub mod session;
+#[cfg(feature = "simulation")]
+pub mod simulation;
 pub mod srv;
 pub mod tls;
 pub mod token;

@@ -56,8 +56,40 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// How long to wait before the next try: half a second, then twice as long each time, and up to
-/// half as much again by chance, so that a fleet that failed together does not return together.
+/// Why something is tried again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cause {
+    /// It got no answer, or one that says that Vault, or the way to it, is out of order.
+    Failure,
+    /// Vault has more to do than it takes on: 429.
+    Overload,
+}
+
+impl Cause {
+    /// What a status that calls for another try says.
+    pub(crate) fn of_status(status: u16) -> Self {
+        if status == 429 { Self::Overload } else { Self::Failure }
+    }
+}
+
+/// How long to wait before the next try, where `tries` have been made after the first: as long as Vault asks for, and
+/// then anything up to a spread that doubles with each try. All of it is drawn by chance ("full jitter"), so that a
+/// fleet that failed together comes back evenly.
+/// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
+///
+/// The spreads are measured: see `docs/herd.md`.
+pub(crate) fn pause(tries: u32, cause: Cause, retry_after: Option<Duration>) -> Duration {
+    let asked = retry_after.unwrap_or_default();
+    let (least, first_spread) = match cause {
+        Cause::Failure => (asked, FAILURE_SPREAD),
+        Cause::Overload => (asked.saturating_add(QUOTA_WINDOW), OVERLOAD_SPREAD),
+    };
+    let spread = first_spread.saturating_mul(1 << tries.min(8)).min(MOST_SPREAD);
+    least.saturating_add(spread.mul_f64(chance()))
+}
+
+/// How long to wait before the next probe of a circuit: half a second, then twice as long each time, and up to half as
+/// much again by chance.
 pub(crate) fn backoff(tries: u32) -> Duration {
     let base = FIRST_PAUSE.saturating_mul(1 << tries.min(4));
     base + base.mul_f64(chance() / 2.0)
@@ -67,19 +99,23 @@ pub(crate) fn backoff(tries: u32) -> Duration {
 /// <https://www.rfc-editor.org/rfc/rfc9110#name-retry-after>
 pub(crate) fn retry_after(value: &HeaderValue) -> Option<Duration> {
     let text = value.to_str().ok()?;
-    let asked = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(text)
-            .ok()?
-            .duration_since(std::time::SystemTime::now())
-            .unwrap_or_default(),
-    };
-    // Behind one NAT address all functions are told the same.
-    Some(asked + Duration::from_millis((chance() * 250.0) as u64))
+    match text.parse() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => Some(
+            httpdate::parse_http_date(text)
+                .ok()?
+                .duration_since(std::time::SystemTime::now())
+                .unwrap_or_default(),
+        ),
+    }
 }
 
 /// A number from 0 up to 1.
 fn chance() -> f64 {
+    #[cfg(feature = "simulation")]
+    if let Some(drawn) = crate::simulation::chance() {
+        return drawn;
+    }
     let mut bytes = [0; 4];
     // Without chance the pauses are only less spread.
     let _ = SystemRandom::new().fill(&mut bytes);
@@ -87,6 +123,16 @@ fn chance() -> f64 {
 }
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// The first spread after a failure.
+const FAILURE_SPREAD: Duration = Duration::from_millis(500);
+/// The first spread after a 429.
+const OVERLOAD_SPREAD: Duration = Duration::from_secs(5);
+/// No spread is wider.
+const MOST_SPREAD: Duration = Duration::from_secs(10);
+/// Vault counts logins in windows of a second, if nobody chose another length, and takes on no more before the next
+/// begins. It does not say so unless it is told to, and then it leaves the fraction off: `Retry-After: 0` is anything
+/// up to a second. <https://developer.hashicorp.com/vault/api-docs/system/rate-limit-quotas>
+const QUOTA_WINDOW: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -117,17 +163,72 @@ mod tests {
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {
-        let check = |text: &str, least: u64, most: u64| {
-            let found = retry_after(&HeaderValue::from_str(text).unwrap()).unwrap().as_millis();
-            assert!((u128::from(least)..=u128::from(most)).contains(&found), "{text}: {found}");
+        let check = |text: &str, expect: Option<u64>| {
+            let found = retry_after(&HeaderValue::from_str(text).unwrap());
+            assert_eq!(found, expect.map(Duration::from_secs), "{text}");
         };
-        check("1", 1_000, 1_250);
-        check("Sun, 06 Nov 1994 08:49:37 GMT", 0, 250);
-        assert!(retry_after(&HeaderValue::from_static("soon")).is_none());
+        check("1", Some(1));
+        check("0", Some(0));
+        check("Sun, 06 Nov 1994 08:49:37 GMT", Some(0));
+        check("soon", None);
+        check("-1", None);
     }
 
     #[test]
-    fn pauses_grow_and_are_bounded() {
+    fn a_429_is_an_overload_and_all_else_a_failure() {
+        for status in [412, 500, 502, 503, 504] {
+            assert_eq!(Cause::of_status(status), Cause::Failure, "{status}");
+        }
+        assert_eq!(Cause::of_status(429), Cause::Overload);
+    }
+
+    /// Draws many pauses: all lie from `least` to `most` milliseconds, and they reach into each quarter of that.
+    fn check_spread(tries: u32, cause: Cause, retry_after: Option<u64>, least: u64, most: u64) {
+        let mut quarters = [0_u32; 4];
+        for _ in 0..400 {
+            let pause = pause(tries, cause, retry_after.map(Duration::from_secs));
+            let pause = u64::try_from(pause.as_millis()).unwrap();
+            assert!((least..=most).contains(&pause), "{tries} {cause:?} {retry_after:?}: {pause}");
+            let quarter = ((pause - least) * 4 / (most - least)).min(3);
+            quarters[usize::try_from(quarter).unwrap()] += 1;
+        }
+        // 100 are expected in each.
+        assert!(
+            quarters.iter().all(|count| *count > 40),
+            "{tries} {cause:?} {retry_after:?}: {quarters:?}"
+        );
+    }
+
+    #[test]
+    fn pauses_after_a_failure_are_drawn_from_a_spread_that_doubles_up_to_a_bound() {
+        for (tries, most) in [(0, 500), (1, 1_000), (2, 2_000), (3, 4_000), (4, 8_000), (5, 10_000)]
+        {
+            check_spread(tries, Cause::Failure, None, 0, most);
+        }
+        check_spread(u32::MAX, Cause::Failure, None, 0, 10_000);
+    }
+
+    #[test]
+    fn after_a_429_the_window_of_the_quota_is_waited_for_in_any_case() {
+        for (tries, most) in [(0, 6_000), (1, 11_000), (2, 11_000), (u32::MAX, 11_000)] {
+            check_spread(tries, Cause::Overload, None, 1_000, most);
+        }
+    }
+
+    #[test]
+    fn retry_after_is_the_least_pause_and_the_spread_comes_on_top() {
+        check_spread(0, Cause::Failure, Some(3), 3_000, 3_500);
+        check_spread(2, Cause::Failure, Some(3), 3_000, 5_000);
+        // What Vault sends has lost its fraction of a second.
+        check_spread(0, Cause::Overload, Some(0), 1_000, 6_000);
+        check_spread(1, Cause::Overload, Some(8), 9_000, 19_000);
+        for cause in [Cause::Failure, Cause::Overload] {
+            assert_eq!(pause(0, cause, Some(Duration::MAX)), Duration::MAX);
+        }
+    }
+
+    #[test]
+    fn the_pauses_of_a_circuit_grow_and_are_bounded() {
         for tries in 0..10 {
             let pause = backoff(tries).as_millis();
             let least = 500 << tries.min(4);

@@ -193,6 +193,21 @@ impl Session {
         }
     }
 
+    /// Revokes the token, as a client wants it, within a second; one that was given and not got by a login is only
+    /// taken for the time being. Whoever needs a token from now on has a new login.
+    pub async fn revoke_now(&self) {
+        let held = self.lock().token.take();
+        let Some(token) = held.filter(|token| token.origin == TokenOrigin::Login) else { return };
+        let deadline = self.client.clock().deadline_in(REVOKE_TIMEOUT);
+        match self.client.revoke(&token, deadline).await {
+            Ok(()) => tracing::debug!("token revoked, as a client wanted"),
+            Err(error) => tracing::warn!(
+                %error,
+                "the token could not be revoked, as a client wanted, and lives to its end"
+            ),
+        }
+    }
+
     async fn log_in(self: &Arc<Self>, deadline: Deadline) -> Outcome {
         loop {
             let (flight, is_own) = {

@@ -1,4 +1,6 @@
-//! Real HashiCorp Vault, in memory, from `beds/vault`.
+//! Real HashiCorp Vault, in memory or with a storage that outlives it, from `beds/vault`.
+
+mod storage;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -25,6 +27,7 @@ pub struct Vault {
     pub address: String,
     authority: Option<String>,
     process: Process,
+    storage: Option<TempDir>,
 }
 
 impl Vault {
@@ -84,7 +87,8 @@ impl Vault {
             value.unwrap_or_else(|| panic!("no {name} in {ready:?}")).to_owned()
         };
         super::took_part(&format!("HashiCorp Vault {}", field("version")));
-        Self { address: format!("http://{}", field("addr")), authority: None, process }
+        let address = format!("http://{}", field("addr"));
+        Self { address, authority: None, process, storage: None }
     }
 
     /// Everything that Vault has logged.

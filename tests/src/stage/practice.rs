@@ -39,6 +39,17 @@ impl Practice {
         Self::of_function(code, Runtime::Provided, moto, start_vault())
     }
 
+    /// The same on a Vault that the caller has started.
+    ///
+    /// # Panics
+    /// As [`Practice::new`].
+    #[must_use]
+    pub fn on(vault: Vault, program: &Path, moto: &Moto) -> Self {
+        let code = TempDir::new().expect("a temporary directory");
+        install(program, &code.path().join("bootstrap"));
+        Self::of_function(code, Runtime::Provided, moto, vault)
+    }
+
     /// The same by TLS, with a certificate for `127.0.0.1` of an authority that nobody knows.
     ///
     /// # Panics

@@ -10,9 +10,11 @@ use crate::command;
 use crate::workspace::Workspace;
 
 /// Each crate and the crates of ours that it may depend on.
-const ARROWS: [(&str, Allowed); 13] = [
+const ARROWS: [(&str, Allowed); 15] = [
     ("bench", Allowed::Only(&["lambda-api"])),
+    ("bench-herd", Allowed::Only(&["core", "vault"])),
     ("bench-program", Allowed::Only(&[])),
+    ("chaos", Allowed::Any),
     ("cli", Allowed::Only(&["core", "devvault", "host", "vault"])),
     ("core", Allowed::Only(&[])),
     ("devvault", Allowed::Only(&[])),

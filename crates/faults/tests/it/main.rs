@@ -204,6 +204,19 @@ async fn rules_choose_by_method_path_and_count() {
 }
 
 #[tokio::test]
+async fn a_rule_counts_the_requests_that_met_it() {
+    let (_upstream, faults, mut client) = started().await;
+    let spared = faults.inject(Rule::new(Fault::unavailable()).path("/other"));
+    let met = faults.inject(Rule::new(Fault::unavailable()).times(2));
+    for _ in 0..3 {
+        client.get("/a").await;
+    }
+    assert_eq!((faults.met(spared), faults.met(met)), (0, 2));
+    faults.clear();
+    assert_eq!(faults.met(met), 0);
+}
+
+#[tokio::test]
 async fn a_reset_is_a_reset() {
     let (upstream, faults, mut client) = started().await;
     faults.inject(Rule::new(Fault::Reset).times(1));

@@ -70,7 +70,7 @@ impl Client {
         match error {
             // What a freeze interrupted is begun anew at once: it did not fail.
             Error::Frozen => Duration::ZERO,
-            error => error.retry_after().unwrap_or_else(|| pace::backoff(tries)),
+            error => pace::pause(tries, error.cause(), error.retry_after()),
         }
     }
 

@@ -9,7 +9,7 @@ use super::Client;
 use crate::clock::Deadline;
 use crate::error::{Error, is_retryable_status};
 use crate::http::{Outgoing, ResponseBody};
-use crate::pace;
+use crate::pace::{self, Cause};
 
 impl Client {
     /// Sends a client's request; path and query are the client's.
@@ -47,7 +47,7 @@ impl Client {
             let pause = match &outcome {
                 Ok(answer) => {
                     let asked = answer.headers().get(RETRY_AFTER).and_then(pace::retry_after);
-                    asked.unwrap_or_else(|| pace::backoff(tries))
+                    pace::pause(tries, Cause::of_status(answer.status().as_u16()), asked)
                 }
                 Err(error) => self.pause_before_retry(tries, error),
             };

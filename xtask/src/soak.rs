@@ -1,0 +1,20 @@
+//! Soaks the extension in requests and records how much memory it takes.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::build::{self, Arch, Profile};
+use crate::command;
+use crate::workspace::Workspace;
+
+/// The command `cargo xtask soak`.
+pub(crate) fn run(workspace: &Workspace, requests: usize) -> Result<()> {
+    let extension = build::extension(workspace, Profile::Release, Arch::host())?;
+    let mut soak = workspace.cargo();
+    soak.args(["run", "--profile", "lab", "--package", "strongroom-bench", "--", "soak"]);
+    soak.arg("--extension").arg(&extension.path);
+    soak.arg("--record").arg(Path::new(crate::bench::RESULTS));
+    soak.args(["--requests", &requests.to_string()]);
+    command::run(&mut soak)
+}
