@@ -23,6 +23,7 @@ mod socket;
 mod stale;
 mod tokens;
 mod variables;
+mod who_may_ask;
 mod wrapper;
 
 use std::path::Path;

@@ -36,7 +36,7 @@ pub(crate) async fn run(
     environment: Environment,
     name: String,
 ) -> Result<(), Failure> {
-    let clock = Clock::system();
+    let clock = crate::clock::start();
     let runtime_api = environment.value(v::AWS_LAMBDA_RUNTIME_API).ok_or_else(|| {
         Failure::new(
             Category::LambdaApi,
@@ -83,8 +83,9 @@ pub(crate) async fn run(
         false => init_deadline,
     };
     let sees_invocations = initialization != InitializationType::ManagedInstances;
+    let (proxy, serving) = listener.map(|listener| listener.open(&store)).unzip();
     let (desk, answering) = socket
-        .map(|socket| socket.open(&store, &variables, init_deadline, sees_invocations))
+        .map(|socket| socket.open(&store, &variables, proxy, init_deadline, sees_invocations))
         .map_or((None, None), |(desk, answering)| {
             (Some(desk), Some(Task(tokio::spawn(answering))))
         });
@@ -104,8 +105,7 @@ pub(crate) async fn run(
     };
     let freeze = Arc::clone(extension.store.client().freeze());
     let _watch = Task(tokio::spawn(async move { freeze.watch().await }));
-    let _proxy =
-        listener.map(|listener| Task(tokio::spawn(listener.serve(Arc::clone(&extension.store)))));
+    let _proxy = serving.flatten().map(|serving| Task(tokio::spawn(serving)));
     let _answering = answering;
     let waiting = Task(tokio::spawn(tell_what_is_waited_for(progress)));
     extension.run(api, waiting).await

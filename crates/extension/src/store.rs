@@ -17,7 +17,6 @@ mod stale;
 use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -31,6 +30,7 @@ use strongroom_vault::error::{Error, TokenLife};
 use strongroom_vault::http::{CollectError, Outgoing, RequestBody, ResponseBody};
 use strongroom_vault::refusal;
 use strongroom_vault::token::Token;
+use tokio::sync::watch;
 
 use strongroom_vault::session::Session;
 
@@ -59,7 +59,7 @@ pub(crate) struct Store {
     rooms: Rooms,
     outage: Outage,
     /// When the invocation under way times out, zero if none is.
-    invocation: AtomicU64,
+    invocation: watch::Sender<UnixMilliseconds>,
 }
 
 /// How hard answers are tried for.
@@ -128,7 +128,7 @@ impl Store {
             policy,
             rooms: Rooms::default(),
             outage: Outage::default(),
-            invocation: AtomicU64::new(0),
+            invocation: watch::Sender::new(0),
         })
     }
 
@@ -176,6 +176,25 @@ impl Store {
 
     /// Answers a client's request.
     pub(crate) async fn answer(self: &Arc<Self>, wanted: Box<Wanted>) -> Result<Answer, Problem> {
+        if self.time_left_to_invocation().is_some() {
+            return self.answer_by_deadline(wanted).await;
+        }
+        // Function and extension are told of an invocation at the same time: who asks before we have read it has its
+        // deadline all the same.
+        let ends = self.next_invocation_ends();
+        Box::pin(async {
+            tokio::select! {
+                answer = self.answer_by_deadline(wanted) => answer,
+                () = ends => {
+                    let waiting_for = self.client.waiting_for();
+                    Err(Problem::Vault(Error::Deadline { waiting_for }))
+                }
+            }
+        })
+        .await
+    }
+
+    async fn answer_by_deadline(self: &Arc<Self>, wanted: Box<Wanted>) -> Result<Answer, Problem> {
         if self.cache.is_none() || wanted.cache_use == CacheUse::Bypass {
             return self.fetch(wanted).await;
         }
@@ -204,19 +223,39 @@ impl Store {
     /// Says that an invocation is under way until `deadline`.
     pub(crate) fn invocation_until(&self, deadline: UnixMilliseconds) {
         self.end_snapshots();
-        self.invocation.store(deadline, Ordering::Relaxed);
+        self.invocation.send_replace(deadline);
         self.client.freeze().look();
     }
 
     /// When a request that comes now must be answered: a little before its invocation times out,
     /// so that the function can still say why, or in a minute.
     pub(crate) fn deadline(&self) -> Deadline {
-        let now = self.client.clock().now();
-        let invocation = self.invocation.load(Ordering::Relaxed);
-        match invocation.checked_sub(now) {
-            None | Some(0) => self.client.clock().deadline_in(WITHOUT_INVOCATION),
+        match self.time_left_to_invocation() {
+            None => self.client.clock().deadline_in(WITHOUT_INVOCATION),
             // One that comes within the margin has half of what is left.
-            Some(left) => Deadline(now + left.saturating_sub(MARGIN_BEFORE_TIMEOUT).max(left / 2)),
+            Some(left) => {
+                let most = left.saturating_sub(MARGIN_BEFORE_TIMEOUT).max(left / 2);
+                Deadline(self.client.clock().now() + most)
+            }
+        }
+    }
+
+    /// Milliseconds until the invocation under way times out; `None` if none is, or if there is no telling, as the
+    /// clock was set back.
+    fn time_left_to_invocation(&self) -> Option<u64> {
+        let left = self.invocation.borrow().checked_sub(self.client.clock().now())?;
+        (1..=LONGEST_INVOCATION).contains(&left).then_some(left)
+    }
+
+    /// Ends a little before the next invocation times out.
+    fn next_invocation_ends(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        let (store, mut invocation) = (Arc::clone(self), self.invocation.subscribe());
+        async move {
+            if invocation.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+            let left = store.deadline().after(store.client.clock().now());
+            tokio::time::sleep(left).await;
         }
     }
 
@@ -424,4 +463,7 @@ const HELD_ANSWER: u64 = 1024 * 1024;
 const HELD_BODY: u64 = 64 * 1024;
 /// Milliseconds before an invocation's time-out at which what is under way for it is given up.
 pub(crate) const MARGIN_BEFORE_TIMEOUT: u64 = 200;
+/// Milliseconds that an invocation may take in Lambda.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+const LONGEST_INVOCATION: u64 = 15 * 60 * 1000;
 const WITHOUT_INVOCATION: Duration = Duration::from_secs(60);

@@ -212,7 +212,11 @@ fn secrets_of(settings: &Settings, environment: &Environment) -> Vec<Secret> {
 fn proxy_of(settings: &Settings) -> Option<Proxy> {
     let proxy = settings.proxy.as_ref()?;
     Some(Proxy {
-        address: format!("http://127.0.0.1:{}", proxy.port),
+        address: match (proxy.listen, &settings.socket) {
+            (Some(listen), _) => format!("http://{listen}"),
+            (None, Some(socket)) => format!("unix://{}", socket.path.display()),
+            (None, None) => String::new(),
+        },
         cache: proxy.cache.map(|cache| Cache {
             ttl_ms: u64::try_from(cache.ttl.as_millis()).unwrap_or(u64::MAX),
             every_get: cache.applies == CacheApplies::ToEveryGet,

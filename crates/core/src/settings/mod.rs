@@ -9,6 +9,7 @@ mod spelling;
 mod tests;
 pub mod variables;
 
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::address::{Address, Origin};
+use crate::allow::Allow;
 use crate::duration::SignedMilliseconds;
 use crate::reference::Template;
 
@@ -269,12 +271,16 @@ pub enum Waits {
 /// The local Vault API.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Proxy {
-    /// Port on 127.0.0.1.
-    pub port: u16,
+    /// Loopback address; `None` for the Unix socket alone.
+    pub listen: Option<SocketAddr>,
     /// What may be served again; `None` if nothing may.
     pub cache: Option<Cache>,
     /// How often Vault is asked in all for one read; at least once.
     pub attempts: NonZeroU32,
+    /// Whether a request must show that it is meant for Vault.
+    pub guards: bool,
+    /// What clients may ask for; `None` for everything.
+    pub allow: Option<Allow>,
 }
 
 /// What the proxy may serve again.

@@ -4,16 +4,14 @@
 mod delivery;
 mod identity;
 mod outage;
+mod proxy;
 mod values;
 mod vault;
 
 use std::time::Duration;
 
 use super::environment::{Environment, Findings};
-use super::{
-    Cache, CacheApplies, Level, Log, LogFormat, MissingSecret, Proxy, Revoke, Settings,
-    secret_files, variables as v,
-};
+use super::{Level, Log, LogFormat, MissingSecret, Revoke, Settings, secret_files, variables as v};
 use crate::address::{Address, Scheme};
 use crate::duration::{self, SignedMilliseconds};
 
@@ -78,8 +76,9 @@ impl Parser<'_> {
         let on_outage = self.on_outage();
         self.warn_of_empty_hands(on_outage, proxy.as_ref());
         let identity = self.identity();
-        if let (Some(vault), Some(_)) = (&vault, &proxy) {
-            self.refuse_own_address(&vault.address, proxy.as_ref().map_or(0, |proxy| proxy.port));
+        let listen = proxy.as_ref().and_then(|proxy| proxy.listen);
+        if let (Some(vault), Some(listen)) = (&vault, listen) {
+            self.refuse_own_address(&vault.address, listen.port());
         }
         let token_grace = self.token_grace();
         let revoke = self.choice(
@@ -93,7 +92,8 @@ impl Parser<'_> {
         let refresh = self.refresh();
         let references = self.references();
         let waits = self.waits();
-        let socket = self.socket(&references, waits);
+        let proxy = proxy.filter(|_| mode != RunMode::File);
+        let socket = self.socket(&references, waits, proxy.as_ref());
         self.refuse_wrapping(&references, &files);
         let init_timeout = self.init_timeout();
         Some(Settings {
@@ -108,7 +108,7 @@ impl Parser<'_> {
             references,
             socket,
             waits,
-            proxy: proxy.filter(|_| mode != RunMode::File),
+            proxy,
             init_timeout,
         })
     }
@@ -154,44 +154,6 @@ impl Parser<'_> {
         }
     }
 
-    fn proxy(&mut self) -> Option<Proxy> {
-        let port = self.number(v::STRONGROOM_PROXY_PORT).unwrap_or(DEFAULT_PROXY_PORT);
-        if port == 0 {
-            self.findings.error(v::STRONGROOM_PROXY_PORT, "is no port from 1 to 65535");
-        }
-        let size = self.number(v::STRONGROOM_CACHE_SIZE).unwrap_or(DEFAULT_CACHE_SIZE);
-        if size > MAXIMUM_CACHE_SIZE {
-            self.findings
-                .error(v::STRONGROOM_CACHE_SIZE, format!("is above {MAXIMUM_CACHE_SIZE} bytes"));
-        }
-        let ttl = self.cache_ttl();
-        let applies = if self.tolerant_boolean(v::VAULT_DEFAULT_CACHE_ENABLED) {
-            CacheApplies::ToEveryGet
-        } else {
-            CacheApplies::WhereAsked
-        };
-        if ttl.is_none() && applies == CacheApplies::ToEveryGet {
-            self.findings.warning(
-                v::VAULT_DEFAULT_CACHE_ENABLED,
-                "has no effect without VAULT_DEFAULT_CACHE_TTL",
-            );
-        }
-        let attempts = self.attempts();
-        Some(Proxy { port, cache: ttl.map(|ttl| Cache { ttl, applies, size }), attempts })
-    }
-
-    fn cache_ttl(&mut self) -> Option<Duration> {
-        let text = self.environment.trimmed(v::VAULT_DEFAULT_CACHE_TTL)?;
-        let ttl = duration::above_zero(text);
-        if ttl.is_none() {
-            self.findings.warning(
-                v::VAULT_DEFAULT_CACHE_TTL,
-                "is no duration above zero, such as 60s: nothing is cached",
-            );
-        }
-        ttl
-    }
-
     fn init_timeout(&mut self) -> Option<Duration> {
         let timeout = duration::above_zero(self.environment.trimmed(v::STRONGROOM_INIT_TIMEOUT)?);
         if timeout.is_none() {
@@ -220,7 +182,4 @@ impl Parser<'_> {
     }
 }
 
-const DEFAULT_CACHE_SIZE: u32 = 8 * 1024 * 1024;
 const DEFAULT_GRACE: SignedMilliseconds = SignedMilliseconds(10_000);
-const DEFAULT_PROXY_PORT: u16 = 8200;
-const MAXIMUM_CACHE_SIZE: u32 = 256 * 1024 * 1024;

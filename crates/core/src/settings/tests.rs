@@ -100,6 +100,15 @@ fn our_own_variables_are_strict() {
     check(&[("STRONGROOM_INIT_TIMEOUT", "8")], &["STRONGROOM_INIT_TIMEOUT"], &[]);
     check(&[("STRONGROOM_PROXY_PORT", "0")], &["STRONGROOM_PROXY_PORT"], &[]);
     check(&[("STRONGROOM_PROXY_PORT", "70000")], &["STRONGROOM_PROXY_PORT"], &[]);
+    for wrong in ["0.0.0.0:8200", "10.0.0.1:8200", "[::1]", "127.0.0.1:0", "localhost", "[::]:1"] {
+        check(&[("STRONGROOM_LISTEN", wrong)], &["STRONGROOM_LISTEN"], &[]);
+    }
+    for more in ["127.0.0.1:8201", "off"] {
+        let twice = [("STRONGROOM_LISTEN", more), ("STRONGROOM_PROXY_PORT", "8300")];
+        check(&twice, &["STRONGROOM_LISTEN"], &[]);
+    }
+    check(&[("STRONGROOM_ALLOW", "kv/*/x")], &["STRONGROOM_ALLOW"], &[]);
+    check(&[("STRONGROOM_GUARD_HTTP", "yes")], &["STRONGROOM_GUARD_HTTP"], &[]);
     check(&[("STRONGROOM_CACHE_SIZE", "1GB")], &["STRONGROOM_CACHE_SIZE"], &[]);
     check(&[("STRONGROOM_EXTERNAL_ID", "x")], &["STRONGROOM_EXTERNAL_ID"], &[]);
     check(&[("STRONGROOM_REVOKED", "never")], &["STRONGROOM_REVOKED"], &[]);
@@ -304,4 +313,17 @@ fn files_are_kept_fresh_unless_that_is_turned_off() {
     for text in ["0s", "5", "never"] {
         check(&[("STRONGROOM_REFRESH", text)], &["STRONGROOM_REFRESH"], &[]);
     }
+}
+
+#[test]
+fn the_local_api_listens_where_it_is_told() {
+    let listen =
+        |more: &[(&str, &str)]| parsed(more).proxy.unwrap().listen.map(|at| at.to_string());
+    assert_eq!(listen(&[]).as_deref(), Some("127.0.0.1:8200"));
+    assert_eq!(listen(&[("STRONGROOM_LISTEN", "[::1]:8201")]).as_deref(), Some("[::1]:8201"));
+    let agreed = [("STRONGROOM_LISTEN", "localhost:8201"), ("STRONGROOM_PROXY_PORT", "8201")];
+    assert_eq!(listen(&agreed).as_deref(), Some("127.0.0.1:8201"));
+    assert_eq!(listen(&[("STRONGROOM_LISTEN", "off")]), None);
+    assert!(parsed(&[("STRONGROOM_LISTEN", "off")]).socket.is_some(), "the socket serves it then");
+    assert!(parsed(&[]).socket.is_none());
 }

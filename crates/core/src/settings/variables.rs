@@ -61,11 +61,6 @@ variables! {
     Incumbent VAULT_DEFAULT_CACHE_ENABLED "VAULT_DEFAULT_CACHE_ENABLED" default "false": "Whether every GET is cached; otherwise only those with `X-Vault-Cache-Control: cache`.";
     Incumbent VAULT_LOG_LEVEL "VAULT_LOG_LEVEL" default "INFO": "`TRACE`, `DEBUG`, `INFO`, `WARN`, `ERROR` or `OFF`.";
     Strongroom STRONGROOM_ALLOW "STRONGROOM_ALLOW" default "": "Paths that clients of the local Vault API may ask for, separated by commas, as `kv/data/app/*`: a `*` at the end stands for any rest, `+` for one segment, and what stands before the mount is the namespace. Anything else is refused with 403 before Vault is asked. Unset: all.";
-    Strongroom STRONGROOM_APPROLE_ROLE_ID "STRONGROOM_APPROLE_ROLE_ID" default "": "Role id of `STRONGROOM_AUTH_METHOD=approle`.";
-    Strongroom STRONGROOM_APPROLE_SECRET_ID "STRONGROOM_APPROLE_SECRET_ID" default "": "Its secret id, if the role wants one.";
-    Strongroom STRONGROOM_APPROLE_SECRET_ID_FILE "STRONGROOM_APPROLE_SECRET_ID_FILE" default "": "File that holds the secret id.";
-    Strongroom STRONGROOM_APPROLE_SECRET_ID_WRAPPED "STRONGROOM_APPROLE_SECRET_ID_WRAPPED" default "false": "`true`: what the variable or file holds is a response-wrapping token, and the secret id is unwrapped with it once.";
-    Strongroom STRONGROOM_AUTH_METHOD "STRONGROOM_AUTH_METHOD" default "aws": "How the extension logs in at `VAULT_AUTH_PROVIDER`: `aws` (by the function's IAM role), `approle`, `jwt` or `cert` (by `VAULT_CLIENT_CERT`).";
     Strongroom STRONGROOM_CACHE_SIZE "STRONGROOM_CACHE_SIZE" default "8388608": "Bytes that the cache may hold in all, 0 to 268435456.";
     Strongroom STRONGROOM_CONFIG "STRONGROOM_CONFIG" default "/var/task/strongroom.toml": "Settings file, which may hold every variable of this page that Lambda does not set; variables win over it. The default is read if it exists.";
     Strongroom STRONGROOM_ENV_API "STRONGROOM_ENV_API" default "off": "`on`: the socket gives resolved variables after the first invocation, too. `off`: only before it, and on Managed Instances to each process as it starts.";
@@ -76,8 +71,6 @@ variables! {
     Strongroom STRONGROOM_GUARD_HTTP "STRONGROOM_GUARD_HTTP" default "off": "`on`: a request to the local Vault API must carry `X-Vault-Request: true` or, as `X-Vault-Token`, the token that the exec wrapper puts into `STRONGROOM_GUARD_TOKEN`; requests that come from a browser or through another proxy are refused.";
     Strongroom STRONGROOM_GUARD_TOKEN "STRONGROOM_GUARD_TOKEN" default "": "Set by `/opt/strongroom/exec` for the function where `STRONGROOM_GUARD_HTTP` is `on`; never to be set by hand.";
     Strongroom STRONGROOM_INIT_TIMEOUT "STRONGROOM_INIT_TIMEOUT" default "8s; 60s unless on demand": "How long login, files and variables may take before init fails with an error that says what was waited for.";
-    Strongroom STRONGROOM_JWT "STRONGROOM_JWT" default "": "The JWT of `STRONGROOM_AUTH_METHOD=jwt`.";
-    Strongroom STRONGROOM_JWT_FILE "STRONGROOM_JWT_FILE" default "": "File that holds the JWT; read anew at each login.";
     Strongroom STRONGROOM_LISTEN "STRONGROOM_LISTEN" default "127.0.0.1:8200": "Loopback address and port of the local Vault API, or `off`: then only the Unix socket `STRONGROOM_SOCKET` serves it. Instead of `STRONGROOM_PROXY_PORT`.";
     Strongroom STRONGROOM_MISSING_SECRET "STRONGROOM_MISSING_SECRET" default "fail": "`fail`: a secret that is not there fails init; `null`: its file holds `null`, as with vault-lambda-extension.";
     Strongroom STRONGROOM_NEXT_WRAPPER "STRONGROOM_NEXT_WRAPPER" default "": "Program that `/opt/strongroom/exec` executes in place of the function's own, with that and its arguments behind it: a second exec wrapper.";
@@ -87,7 +80,7 @@ variables! {
     Strongroom STRONGROOM_RETRY "STRONGROOM_RETRY" default "3": "How often the local Vault API asks Vault in all for one GET, HEAD or LIST that gets 412, 429, 5xx except 501, or no answer; `off`: once. Within the invocation's deadline.";
     Strongroom STRONGROOM_REVOKE "STRONGROOM_REVOKE" default "auto": "Whether the token is revoked at SHUTDOWN: `always`, `never`, or `auto`, which leaves it alone after an answer with a lease or a child token passed through the proxy, was written to a file or given in a variable.";
     Strongroom STRONGROOM_SNAPSTART_ENV "STRONGROOM_SNAPSTART_ENV" default "refuse": "`refuse`: references to secrets in variables are an error under SnapStart, as what they give stays in the snapshot; `allow`: they are resolved all the same.";
-    Strongroom STRONGROOM_SOCKET "STRONGROOM_SOCKET" default "/tmp/.strongroom/socket": "Unix socket by which `/opt/strongroom/exec` asks for variables; its directory is the extension's own.";
+    Strongroom STRONGROOM_SOCKET "STRONGROOM_SOCKET" default "/tmp/.strongroom/socket": "Unix socket by which `/opt/strongroom/exec` asks for variables, and which serves the local Vault API, too (`VAULT_ADDR=unix://...`); its directory is the extension's own.";
     Strongroom STRONGROOM_STALE_FOR "STRONGROOM_STALE_FOR" default "1h": "With `STRONGROOM_ON_OUTAGE=stale`: how long past its time an answer is served while Vault cannot be reached. Never a secret whose lease is over.";
     Strongroom STRONGROOM_WAIT "STRONGROOM_WAIT" default "auto": "Who waits for secrets in files: `wrapper`, as `/opt/strongroom/exec` starts the function's program (the extension registers at once); `registration`; or `auto`, which is `wrapper` if `AWS_LAMBDA_EXEC_WRAPPER` is `/opt/strongroom/exec` and the runtime is one that heeds it.";
     VaultClient VAULT_TOKEN "VAULT_TOKEN" default "": "Token to use where neither `VAULT_AUTH_PROVIDER` nor `VAULT_AUTH_ROLE` is set: for local use. Beside them it is ignored with a warning.";

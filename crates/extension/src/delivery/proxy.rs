@@ -1,9 +1,11 @@
 //! The local Vault API: any Vault client of the function's works through it, without a token.
 
 mod answer;
+mod guard;
+mod holder;
 mod request;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use hyper::body::Incoming;
 use strongroom_core::settings;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use zeroize::Zeroizing;
 
 use super::serving::{self, Host, Manners, Stream};
 use crate::exit::{Category, Failure};
@@ -19,46 +22,74 @@ use crate::process;
 use crate::store::{Answer, Store};
 
 pub(super) use answer::{AnswerBody, busy, of_problem};
+use guard::Guard;
 
 /// The port, taken; nobody is answered before [`Listener::serve`].
 pub(crate) struct Listener {
-    listener: TcpListener,
+    listener: Option<TcpListener>,
     settings: settings::Proxy,
+    guard: Option<Guard>,
 }
 
 /// What each request needs.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     store: Arc<Store>,
     settings: settings::Proxy,
+    guard: Option<Guard>,
+}
+
+/// How a client came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Way {
+    Tcp,
+    Unix,
 }
 
 impl Listener {
-    /// Takes the port on 127.0.0.1, before the runtime starts.
+    /// Takes address and port, if any, before the runtime starts.
     pub(crate) async fn bind(settings: settings::Proxy) -> Result<Self, Failure> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, settings.port));
-        match TcpListener::bind(address).await {
-            Ok(listener) => Ok(Self { listener, settings }),
-            Err(error) => Err(Failure::new(
-                Category::Listener,
-                format!("cannot listen on {address} for the function's Vault clients: {error}"),
-            )
-            .with_hint(
-                "another extension or process holds the port: take vault-lambda-extension out of the layers, or set \
-                 STRONGROOM_PROXY_PORT, or VAULT_RUN_MODE=file if nothing uses the proxy",
-            )),
-        }
+        let guard = settings.guards.then(Guard::new).transpose()?;
+        let Some(address) = settings.listen else {
+            return Ok(Self { listener: None, settings, guard });
+        };
+        let error = match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(Self { listener: Some(listener), settings, guard }),
+            Err(error) => error,
+        };
+        let holder = match error.kind() {
+            ErrorKind::AddrInUse => format!("; {}", holder::of(address.port())),
+            _ => String::new(),
+        };
+        let message =
+            format!("cannot listen on {address} for the function's Vault clients: {error}{holder}");
+        Err(Failure::new(Category::Listener, message).with_hint(
+            "another extension or process holds the port: take vault-lambda-extension out of the layers, or set \
+             STRONGROOM_PROXY_PORT, or VAULT_RUN_MODE=file if nothing uses the proxy",
+        ))
     }
 
-    /// Answers clients for ever.
-    pub(crate) async fn serve(self, store: Arc<Store>) {
+    /// Who answers, and the task that answers clients of the port for ever.
+    pub(crate) fn open(
+        self,
+        store: &Arc<Store>,
+    ) -> (Arc<Proxy>, Option<impl Future<Output = ()> + Send + use<>>) {
+        let Self { listener, settings, guard } = self;
+        let proxy = Arc::new(Proxy { store: Arc::clone(store), settings, guard });
+        let serving = listener.map(|listener| Arc::clone(&proxy).serve(listener));
+        (proxy, serving)
+    }
+}
+
+impl Proxy {
+    async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let proxy = self;
         let limit = process::client_limit();
         let places = Arc::new(Semaphore::new(limit));
         let waiting_room = Arc::new(Semaphore::new(MOST_WAITING));
-        let proxy = Arc::new(Proxy { store, settings: self.settings });
         loop {
             // Nobody closes the semaphore. Who finds no room here waits in the kernel's queue.
             let Ok(waiting) = Arc::clone(&waiting_room).acquire_owned().await else { return };
-            match self.listener.accept().await {
+            match listener.accept().await {
                 Ok((stream, _)) => {
                     let (proxy, places) = (Arc::clone(&proxy), Arc::clone(&places));
                     tokio::spawn(async move {
@@ -78,9 +109,7 @@ impl Listener {
             }
         }
     }
-}
 
-impl Proxy {
     async fn wait_for_place(&self, places: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         let clock = self.store.client().clock();
         clock.before(self.store.deadline(), places.acquire_owned()).await?.ok()
@@ -97,15 +126,40 @@ impl Proxy {
         drop(place);
     }
 
+    /// `NAME=value` of what the exec wrapper sets so that the function's clients pass the guard, with a NUL behind each.
+    pub(super) fn passes(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.guard.as_ref().map(Guard::variables)
+    }
+
     /// Answers one request.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+    pub(super) async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        way: Way,
+    ) -> Response<AnswerBody> {
+        if let Some(guard) = &self.guard
+            && let Err(reason) = guard.admit(&mut request, way)
+        {
+            tracing::warn!("a request to the local Vault API was refused: it {reason}");
+            return answer::own_error(403, &format!("STRONGROOM_GUARD_HTTP: the request {reason}"));
+        }
         let prepared =
             match request::prepare(request, &self.settings, self.store.client().namespace()) {
                 Ok(prepared) => prepared,
                 Err(problem) => return answer::own_error(400, problem),
             };
+        if let Some(allow) = &self.settings.allow
+            && let Err(refused) = request::check(allow, &prepared.wanted.outgoing)
+        {
+            let path = prepared.wanted.outgoing.uri.path();
+            tracing::warn!(
+                path,
+                "a request to the local Vault API was refused: its path {refused}"
+            );
+            return answer::own_error(403, &format!("the path {path} {refused}"));
+        }
         if prepared.renews_token {
-            self.store.session().forget();
+            Box::pin(self.store.session().revoke_now()).await;
         }
         let method = prepared.wanted.outgoing.method.clone();
         let uri = prepared.wanted.outgoing.uri.clone();

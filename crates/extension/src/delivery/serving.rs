@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-use super::proxy::{self, AnswerBody, Proxy};
+use super::proxy::{self, AnswerBody, Proxy, Way};
 use super::socket::Desk;
 use crate::process;
 use crate::store::Problem;
@@ -77,7 +77,7 @@ impl Host {
 
     async fn answer(self, request: Request<Incoming>) -> Response<AnswerBody> {
         match self {
-            Self::Proxy(proxy) => proxy.answer(request).await,
+            Self::Proxy(proxy) => proxy.answer(request, Way::Tcp).await,
             Self::Nobody(limit) => {
                 proxy::busy(&format!("all {limit} connections of the local Vault API are in use"))
             }

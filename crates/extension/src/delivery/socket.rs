@@ -19,7 +19,7 @@ use strongroom_vault::clock::Deadline;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
-use super::proxy::AnswerBody;
+use super::proxy::{AnswerBody, Proxy, Way};
 use super::serving::{self, Host, Manners, Stream};
 use super::variables::{Block, Variables};
 use crate::exit::Failure;
@@ -42,6 +42,8 @@ type Outcome = Result<Arc<Block>, Arc<str>>;
 pub(crate) struct Desk {
     store: Arc<Store>,
     variables: Arc<Variables>,
+    /// The local Vault API, which is answered here, too.
+    proxy: Option<Arc<Proxy>>,
     given: Given,
     init_deadline: Deadline,
     outcome: watch::Sender<Option<Outcome>>,
@@ -69,12 +71,14 @@ impl Listener {
         self,
         store: &Arc<Store>,
         variables: &Arc<Variables>,
+        proxy: Option<Arc<Proxy>>,
         init_deadline: Deadline,
         sees_invocations: bool,
     ) -> (Arc<Desk>, impl Future<Output = ()> + Send + use<>) {
         let desk = Arc::new(Desk {
             store: Arc::clone(store),
             variables: Arc::clone(variables),
+            proxy,
             given: self.given,
             init_deadline,
             outcome: watch::Sender::new(None),
@@ -171,11 +175,15 @@ impl Desk {
         request: Request<Incoming>,
         peer: process::Identity,
     ) -> Response<AnswerBody> {
+        if let Some(proxy) = self.proxy.as_ref().filter(|_| is_for_vault(&request)) {
+            return proxy.answer(request, Way::Unix).await;
+        }
         if request.method() != Method::GET || request.uri().path() != wrapper::REQUEST_PATH {
             return text(StatusCode::NOT_FOUND, "this socket knows GET /environment only");
         }
         self.is_asked.store(true, Ordering::Relaxed);
-        if !self.variables.is_empty() && !self.may_ask(peer) {
+        let passes = self.proxy.as_ref().and_then(|proxy| proxy.passes());
+        if (!self.variables.is_empty() || passes.is_some()) && !self.may_ask(peer) {
             return text(
                 StatusCode::FORBIDDEN,
                 "variables are given until the first invocation, and on Managed Instances once to each process: a \
@@ -189,6 +197,10 @@ impl Desk {
         };
         match outcome {
             Ok(block) => {
+                let block = match passes {
+                    Some(passes) => Arc::new(joined(&block, &passes)),
+                    None => block,
+                };
                 // No copy is made, and it is wiped when the last who asked has it.
                 let mut response =
                     Response::new(AnswerBody::whole(Bytes::from_owner(Shared(block))));
@@ -239,6 +251,18 @@ impl Desk {
             }
         }
     }
+}
+
+/// Variables that have a value of their own win over what passes the guard.
+fn joined(block: &Block, passes: &Block) -> Block {
+    let mut all = Block::new(Vec::with_capacity(block.len() + passes.len()));
+    all.extend_from_slice(block);
+    all.extend_from_slice(passes);
+    all
+}
+
+fn is_for_vault(request: &Request<Incoming>) -> bool {
+    request.uri().path().starts_with("/v1/")
 }
 
 /// The variables, as bytes to send.

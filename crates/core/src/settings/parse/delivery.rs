@@ -7,7 +7,7 @@ use super::Parser;
 use crate::duration;
 use crate::format::Format;
 use crate::reference::{self, Malformed};
-use crate::settings::{Given, ReferringVariable, SecretFile, Socket, Waits, variables as v};
+use crate::settings::{Given, Proxy, ReferringVariable, SecretFile, Socket, Waits, variables as v};
 use crate::wrapper::DEFAULT_SOCKET;
 
 impl Parser<'_> {
@@ -94,6 +94,7 @@ impl Parser<'_> {
         &mut self,
         references: &[ReferringVariable],
         waits: Waits,
+        proxy: Option<&Proxy>,
     ) -> Option<Socket> {
         let given = self.choice(
             v::STRONGROOM_ENV_API,
@@ -114,6 +115,7 @@ impl Parser<'_> {
             || given == Given::Always
             || !references.is_empty()
             || waits == Waits::Wrapper
+            || proxy.is_some_and(|proxy| proxy.listen.is_none() || proxy.guards)
             || self.is_wrapped_by_us();
         is_wanted.then_some(Socket { path, given })
     }

@@ -4,6 +4,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Uri};
 use hyper::body::{Body as _, Incoming};
+use strongroom_core::allow::{Allow, Refused};
 use strongroom_core::settings;
 use strongroom_vault::client::{NAMESPACE, TOKEN};
 use strongroom_vault::http::{Outgoing, RequestBody};
@@ -26,7 +27,7 @@ pub(super) fn prepare(
     namespace: Option<&str>,
 ) -> Result<Prepared, &'static str> {
     let (mut head, body) = request.into_parts();
-    let target = target(&head.method, &head.uri, settings.port)?;
+    let target = target(&head.method, &head.uri, settings.listen.map(|listen| listen.port()))?;
     let token = own_token(&head.headers, target.path());
     let cache_use = CacheUse::decide(
         settings.cache.as_ref(),
@@ -58,6 +59,16 @@ pub(super) fn prepare(
     Ok(Prepared { wanted: Box::new(Wanted { outgoing, identity, cache_use }), renews_token })
 }
 
+/// Whether a request may go up, as Vault will read it.
+pub(super) fn check(allow: &Allow, outgoing: &Outgoing) -> Result<(), Refused> {
+    let mut namespaces = outgoing.headers.get_all(NAMESPACE).iter();
+    let namespace = namespaces.next().map(HeaderValue::to_str).transpose();
+    match (namespace, namespaces.next()) {
+        (Ok(namespace), None) => allow.check(namespace, outgoing.uri.path()),
+        _ => Err(Refused::Ambiguous("a namespace that can be read in two ways")),
+    }
+}
+
 /// Whether a client's header stays here: who it is, whom it means, and, as we look for leases and
 /// cached answers go to every client, that Vault may compress.
 fn is_dropped(name: &HeaderName) -> bool {
@@ -68,13 +79,13 @@ fn is_dropped(name: &HeaderName) -> bool {
 }
 
 /// Path and query, as they came. The authority is never the client's to choose.
-fn target(method: &Method, uri: &Uri, port: u16) -> Result<Uri, &'static str> {
+fn target(method: &Method, uri: &Uri, port: Option<u16>) -> Result<Uri, &'static str> {
     if matches!(*method, Method::CONNECT | Method::TRACE) {
         return Err("the local Vault API knows neither CONNECT nor TRACE");
     }
     if let Some(authority) = uri.authority() {
-        let is_ours = matches!(authority.host(), "127.0.0.1" | "localhost")
-            && authority.port_u16().unwrap_or(80) == port;
+        let is_ours = matches!(authority.host(), "127.0.0.1" | "localhost" | "[::1]")
+            && Some(authority.port_u16().unwrap_or(80)) == port;
         if !is_ours {
             return Err(
                 "the local Vault API leads to Vault only: leave scheme and host out of the request's target",
@@ -154,7 +165,7 @@ mod tests {
     fn the_target_is_always_vault() {
         let check = |method: &str, uri: &str, expect: Result<&str, ()>| {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            let found = target(&method, &uri.parse().unwrap(), 8200);
+            let found = target(&method, &uri.parse().unwrap(), Some(8200));
             assert_eq!(
                 found.as_ref().map(ToString::to_string).map_err(|_| ()),
                 expect.map(str::to_owned),
