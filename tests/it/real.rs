@@ -2,6 +2,7 @@
 //!
 //! What needs Lambda's fixed ports runs in a network of its own; everything else under the local Lambda of `host`.
 
+mod allow;
 mod answers;
 mod binding;
 mod emulator;

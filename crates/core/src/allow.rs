@@ -53,7 +53,11 @@ impl Allow {
         // A list may be asked for with a slash at the end.
         let path = path.strip_suffix('/').unwrap_or(&path);
         let namespace = namespace.unwrap_or_default();
-        let namespace = namespace.trim_matches('/');
+        // Vault's name for having none.
+        let namespace = match namespace.trim_matches('/') {
+            "root" => "",
+            namespace => namespace,
+        };
         let segments: Vec<&str> = match namespace.is_empty() {
             true => path.split('/').collect(),
             false => namespace.split('/').chain(path.split('/')).collect(),
@@ -196,6 +200,8 @@ mod tests {
         check(team, Some("other"), "/v1/kv/data/app/x", false);
         check("kv/data/app/*", Some("team"), "/v1/kv/data/app/x", false);
         check("kv/data/app/*", Some("team/.."), "/v1/kv/data/app/x", false);
+        check("+/data/app", Some("root"), "/v1/data/app", false);
+        check("kv/data/app", Some("root/"), "/v1/kv/data/app", true);
     }
 
     #[test]

@@ -112,6 +112,7 @@ fn our_own_variables_are_strict() {
     check(&[("STRONGROOM_CACHE_SIZE", "1GB")], &["STRONGROOM_CACHE_SIZE"], &[]);
     check(&[("STRONGROOM_EXTERNAL_ID", "x")], &["STRONGROOM_EXTERNAL_ID"], &[]);
     check(&[("STRONGROOM_REVOKED", "never")], &["STRONGROOM_REVOKED"], &[]);
+    check(&[("STRONGROOM_GUARD_TOKEN", "x")], &["STRONGROOM_GUARD_TOKEN"], &[]);
 }
 
 #[test]

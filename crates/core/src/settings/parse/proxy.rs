@@ -31,6 +31,7 @@ impl Parser<'_> {
         let attempts = self.attempts();
         let guards = self.choice(v::STRONGROOM_GUARD_HTTP, &[("off", false), ("on", true)]);
         let allow = self.allow();
+        self.refuse_own_token();
         let cache = ttl.map(|ttl| Cache { ttl, applies, size });
         Some(Proxy { listen, cache, attempts, guards, allow })
     }
@@ -78,6 +79,16 @@ impl Parser<'_> {
                 );
                 None
             }
+        }
+    }
+
+    /// A token that the function has already would not be replaced by the one that passes.
+    fn refuse_own_token(&mut self) {
+        if self.environment.value(v::STRONGROOM_GUARD_TOKEN).is_some() {
+            self.findings.error(
+                v::STRONGROOM_GUARD_TOKEN,
+                "is set by the exec wrapper, for each environment anew: unset it",
+            );
         }
     }
 
