@@ -259,7 +259,7 @@ impl Session {
                 outcome => return outcome,
             };
             let is_last = !perseveres && (tries == LOGIN_RETRIES || self.client.is_cut_off());
-            let pause = self.client.pause_before_retry(tries, &error);
+            let pause = self.client.pause_before_login(tries, &error);
             let left = deadline.after(self.client.clock().now());
             if is_last || !self.client.retries_as_it_sees_fit() {
                 return Err(error);

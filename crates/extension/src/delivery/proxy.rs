@@ -24,7 +24,7 @@ use crate::store::{Answer, Store};
 pub(super) use answer::{AnswerBody, busy, of_problem};
 use guard::Guard;
 
-/// The port, taken; nobody is answered before [`Listener::serve`].
+/// The port, taken; nobody is answered before [`Listener::open`].
 pub(crate) struct Listener {
     listener: Option<TcpListener>,
     settings: settings::Proxy,

@@ -14,7 +14,7 @@ use super::{Client, host_header};
 use crate::clock::Deadline;
 use crate::error::{Error, is_retryable_status};
 use crate::http::{Limits, Pool, ResponseBody, Stage, Target};
-use crate::pace;
+use crate::pace::{self, Cause};
 
 impl Client {
     /// One of our own requests with its retries.
@@ -69,6 +69,14 @@ impl Client {
     pub(crate) fn pause_before_retry(&self, tries: u32, error: &Error) -> Duration {
         match error {
             // What a freeze interrupted is begun anew at once: it did not fail.
+            Error::Frozen => Duration::ZERO,
+            error => pace::pause(tries, Cause::Failure, error.retry_after()),
+        }
+    }
+
+    /// The same after a login, for which Vault may have a quota that a fleet waits for.
+    pub(crate) fn pause_before_login(&self, tries: u32, error: &Error) -> Duration {
+        match error {
             Error::Frozen => Duration::ZERO,
             error => pace::pause(tries, error.cause(), error.retry_after()),
         }
