@@ -88,6 +88,13 @@ pub(crate) fn pause(tries: u32, cause: Cause, retry_after: Option<Duration>) -> 
     least.saturating_add(spread.mul_f64(chance()))
 }
 
+/// The same for what is no login: somebody waits for it, and no fleet asks for it at once. After a 429 it, too, waits for
+/// the next window.
+pub(crate) fn pause_of_read(tries: u32, cause: Cause, retry_after: Option<Duration>) -> Duration {
+    let window = if cause == Cause::Overload { QUOTA_WINDOW } else { Duration::ZERO };
+    pause(tries, Cause::Failure, retry_after.unwrap_or_default().checked_add(window))
+}
+
 /// How long to wait before the next probe of a circuit: half a second, then twice as long each time, and up to half as
 /// much again by chance.
 pub(crate) fn backoff(tries: u32) -> Duration {
@@ -225,6 +232,16 @@ mod tests {
         for cause in [Cause::Failure, Cause::Overload] {
             assert_eq!(pause(0, cause, Some(Duration::MAX)), Duration::MAX);
         }
+    }
+
+    #[test]
+    fn a_read_outlasts_the_window_of_a_quota_soon() {
+        for (retry_after, least) in [(None, 1_000), (Some(0), 1_000), (Some(1), 2_000)] {
+            let retry_after = retry_after.map(Duration::from_secs);
+            let pause = pause_of_read(0, Cause::Overload, retry_after).as_millis();
+            assert!((least..=least + 500).contains(&pause), "{retry_after:?}: {pause}");
+        }
+        assert!(pause_of_read(0, Cause::Failure, None) <= FAILURE_SPREAD);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{Client, host_header};
 use crate::clock::Deadline;
 use crate::error::{Error, is_retryable_status};
 use crate::http::{Limits, Pool, ResponseBody, Stage, Target};
-use crate::pace::{self, Cause};
+use crate::pace;
 
 impl Client {
     /// One of our own requests with its retries.
@@ -70,7 +70,7 @@ impl Client {
         match error {
             // What a freeze interrupted is begun anew at once: it did not fail.
             Error::Frozen => Duration::ZERO,
-            error => pace::pause(tries, Cause::Failure, error.retry_after()),
+            error => pace::pause_of_read(tries, error.cause(), error.retry_after()),
         }
     }
 

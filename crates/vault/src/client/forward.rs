@@ -47,7 +47,7 @@ impl Client {
             let pause = match &outcome {
                 Ok(answer) => {
                     let asked = answer.headers().get(RETRY_AFTER).and_then(pace::retry_after);
-                    pace::pause(tries, Cause::Failure, asked)
+                    pace::pause_of_read(tries, Cause::of_status(answer.status().as_u16()), asked)
                 }
                 Err(error) => self.pause_before_retry(tries, error),
             };
