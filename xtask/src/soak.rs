@@ -1,7 +1,5 @@
 //! Soaks the extension in requests and records how much memory it takes.
 
-use std::path::Path;
-
 use anyhow::Result;
 
 use crate::build::{self, Arch, Profile};
@@ -14,7 +12,6 @@ pub(crate) fn run(workspace: &Workspace, requests: usize) -> Result<()> {
     let mut soak = workspace.cargo();
     soak.args(["run", "--profile", "lab", "--package", "strongroom-bench", "--", "soak"]);
     soak.arg("--extension").arg(&extension.path);
-    soak.arg("--record").arg(Path::new(crate::bench::RESULTS));
-    soak.args(["--requests", &requests.to_string()]);
+    soak.args(["--record", crate::bench::RESULTS, "--requests", &requests.to_string()]);
     command::run(&mut soak)
 }

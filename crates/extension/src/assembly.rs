@@ -17,6 +17,7 @@ use strongroom_vault::error::Error;
 use strongroom_vault::forward::Forward;
 use strongroom_vault::http::{Connector, Freeze, Limits, Progress};
 use strongroom_vault::login::Login;
+use strongroom_vault::session::{Session, TokenSource};
 use strongroom_vault::tls::Peer;
 use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
 
@@ -24,7 +25,6 @@ use crate::USER_AGENT;
 use crate::exit::{Category, Failure};
 use crate::process;
 use crate::store::{Policy, Snapshot, Store};
-use strongroom_vault::session::{Session, TokenSource};
 
 /// What the store is made of.
 pub(crate) struct Parts {

@@ -12,6 +12,7 @@ use strongroom_core::settings::Tls;
 use strongroom_lambda_api::extensions as api;
 use strongroom_vault::client::host_header;
 use strongroom_vault::clock::{Clock, Deadline};
+use strongroom_vault::error::chain;
 use strongroom_vault::forward::Forward;
 use strongroom_vault::http::{
     Connector, ForwardProxy, Freeze, Limits, Outgoing, Pool, Progress, RequestBody, Target,
@@ -19,7 +20,6 @@ use strongroom_vault::http::{
 use strongroom_vault::tls::Peer;
 
 use crate::exit::{Category, Failure};
-use strongroom_vault::error::chain;
 
 /// The API, before the extension has registered.
 pub(crate) struct ExtensionsApi {

@@ -18,6 +18,7 @@ use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::clock::{Clock, Deadline, Pause};
 use strongroom_vault::error::{Error, chain};
 use strongroom_vault::http::Progress;
+use strongroom_vault::session;
 use tokio::task::JoinHandle;
 
 use crate::assembly;
@@ -27,7 +28,6 @@ use crate::delivery::{proxy, socket};
 use crate::exit::{Category, Failure};
 use crate::lambda::{ExtensionsApi, Registered};
 use crate::store::{Batch, MARGIN_BEFORE_TIMEOUT, Store};
-use strongroom_vault::session;
 use wrapper::Wrapper;
 
 /// Runs until SHUTDOWN, or until something fails.

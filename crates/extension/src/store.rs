@@ -29,13 +29,12 @@ use strongroom_vault::clock::{Clock, Deadline};
 use strongroom_vault::error::{Error, TokenLife};
 use strongroom_vault::http::{CollectError, Outgoing, RequestBody, ResponseBody};
 use strongroom_vault::refusal;
+use strongroom_vault::session::Session;
 use strongroom_vault::token::Token;
 use tokio::sync::watch;
 
-use strongroom_vault::session::Session;
-
 pub(crate) use batch::{Batch, Secret};
-use cache::{Cache, Entry, Held};
+use cache::{Cache, Entry};
 use flights::{Flights, Joined};
 pub(crate) use key::Key;
 pub(crate) use leased::Ended;
@@ -181,11 +180,10 @@ impl Store {
         }
         // Function and extension are told of an invocation at the same time: who asks before we have read it has its
         // deadline all the same.
-        let ends = self.next_invocation_ends();
         Box::pin(async {
             tokio::select! {
                 answer = self.answer_by_deadline(wanted) => answer,
-                () = ends => {
+                () = self.next_invocation_ends() => {
                     let waiting_for = self.client.waiting_for();
                     Err(Problem::Vault(Error::Deadline { waiting_for }))
                 }
@@ -209,15 +207,9 @@ impl Store {
 
     /// What is held and still fresh.
     fn fresh(&self, key: &Key) -> Option<Arc<Entry>> {
-        let now = self.client.clock().now();
-        match self.cache.as_ref()?.lookup(key, now, Duration::ZERO)? {
-            // A lease ends with the token it was read with.
-            Held::Fresh(entry) => entry
-                .leased_to()
-                .is_none_or(|token| self.session.is_current(token))
-                .then_some(entry),
-            Held::Stale(_) => None,
-        }
+        let entry = self.cache.as_ref()?.lookup(key, self.client.clock().now())?;
+        // A lease ends with the token it was read with.
+        entry.leased_to().is_none_or(|token| self.session.is_current(token)).then_some(entry)
     }
 
     /// Says that an invocation is under way until `deadline`.
@@ -248,15 +240,10 @@ impl Store {
     }
 
     /// Ends a little before the next invocation times out.
-    fn next_invocation_ends(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
-        let (store, mut invocation) = (Arc::clone(self), self.invocation.subscribe());
-        async move {
-            if invocation.changed().await.is_err() {
-                return std::future::pending().await;
-            }
-            let left = store.deadline().after(store.client.clock().now());
-            tokio::time::sleep(left).await;
-        }
+    async fn next_invocation_ends(&self) {
+        // The sender is ours: it is there as long as we wait.
+        let _ = self.invocation.subscribe().changed().await;
+        tokio::time::sleep(self.deadline().after(self.client.clock().now())).await;
     }
 
     /// Forgets everything that came from Vault.

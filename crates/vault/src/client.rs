@@ -138,8 +138,7 @@ impl Client {
     }
 
     /// Whether Vault has failed to answer so often that requests fail at once.
-    #[must_use]
-    pub fn is_cut_off(&self) -> bool {
+    pub(crate) fn is_cut_off(&self) -> bool {
         self.circuit.is_open()
     }
 
@@ -162,7 +161,7 @@ impl Client {
                 self.consistency.note(answer.headers());
                 if forward::is_health(outgoing.uri.path()) {
                     drop(passage);
-                } else if is_outage(answer.status()) {
+                } else if is_gone(answer.status()) {
                     passage.failed(
                         || format!("Vault answered {}", answer.status().as_u16()),
                         &self.clock,
@@ -324,7 +323,7 @@ pub const WRAP_TTL: HeaderName = HeaderName::from_static("x-vault-wrap-ttl");
 
 /// Whether an answer says that Vault, or the way to it, is out of order: a gateway without a Vault behind it, or one
 /// that is sealed, not initialized, or overloaded.
-fn is_outage(status: StatusCode) -> bool {
+fn is_gone(status: StatusCode) -> bool {
     matches!(status.as_u16(), 502..=504)
 }
 

@@ -229,11 +229,6 @@ impl Error {
         }
     }
 
-    /// Whether Vault has more to do than it takes on.
-    pub(crate) fn is_overload(&self) -> bool {
-        self.cause() == Cause::Overload
-    }
-
     /// Why what ended with it is tried again.
     pub(crate) fn cause(&self) -> Cause {
         match self {

@@ -8,6 +8,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use strongroom_core::settings::RateLimit;
 use tokio::time::Instant;
 
+use crate::error::Error;
+
 /// A token bucket, as `VAULT_RATE_LIMIT` asks for.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -72,27 +74,43 @@ impl Cause {
     }
 }
 
-/// How long to wait before the next try, where `tries` have been made after the first: as long as Vault asks for, and
-/// then anything up to a spread that doubles with each try. All of it is drawn by chance ("full jitter"), so that a
-/// fleet that failed together comes back evenly.
+/// What is tried again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Request {
+    /// A login: a fleet may ask for it at once.
+    Login,
+    /// Anything else: somebody waits for it, and no fleet asks for it at once.
+    Other,
+}
+
+/// How long to wait before the next try, where `tries` have been made after the first: as long as Vault asks for, after
+/// a 429 until the next window as well, and then anything up to a spread that doubles with each try. All of it is drawn
+/// by chance ("full jitter"), so that a fleet that failed together comes back evenly.
 /// <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>
 ///
 /// The spreads are measured: see `docs/herd.md`.
-pub(crate) fn pause(tries: u32, cause: Cause, retry_after: Option<Duration>) -> Duration {
-    let asked = retry_after.unwrap_or_default();
-    let (least, first_spread) = match cause {
-        Cause::Failure => (asked, FAILURE_SPREAD),
-        Cause::Overload => (asked.saturating_add(QUOTA_WINDOW), OVERLOAD_SPREAD),
+pub(crate) fn pause(
+    request: Request,
+    tries: u32,
+    cause: Cause,
+    retry_after: Option<Duration>,
+) -> Duration {
+    let window = if cause == Cause::Overload { QUOTA_WINDOW } else { Duration::ZERO };
+    let first_spread = match (request, cause) {
+        (Request::Login, Cause::Overload) => OVERLOAD_SPREAD,
+        _ => FAILURE_SPREAD,
     };
     let spread = first_spread.saturating_mul(1 << tries.min(8)).min(MOST_SPREAD);
-    least.saturating_add(spread.mul_f64(chance()))
+    retry_after.unwrap_or_default().saturating_add(window).saturating_add(spread.mul_f64(chance()))
 }
 
-/// The same for what is no login: somebody waits for it, and no fleet asks for it at once. After a 429 it, too, waits for
-/// the next window.
-pub(crate) fn pause_of_read(tries: u32, cause: Cause, retry_after: Option<Duration>) -> Duration {
-    let window = if cause == Cause::Overload { QUOTA_WINDOW } else { Duration::ZERO };
-    pause(tries, Cause::Failure, retry_after.unwrap_or_default().checked_add(window))
+/// The same after an error.
+pub(crate) fn pause_after(error: &Error, request: Request, tries: u32) -> Duration {
+    match error {
+        // What a freeze interrupted is begun anew at once: it did not fail.
+        Error::Frozen => Duration::ZERO,
+        error => pause(request, tries, error.cause(), error.retry_after()),
+    }
 }
 
 /// How long to wait before the next probe of a circuit: half a second, then twice as long each time, and up to half as
@@ -132,7 +150,7 @@ fn chance() -> f64 {
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The first spread after a failure.
 const FAILURE_SPREAD: Duration = Duration::from_millis(500);
-/// The first spread after a 429.
+/// The first spread of logins after a 429.
 const OVERLOAD_SPREAD: Duration = Duration::from_secs(5);
 /// No spread is wider.
 const MOST_SPREAD: Duration = Duration::from_secs(10);
@@ -193,7 +211,7 @@ mod tests {
     fn check_spread(tries: u32, cause: Cause, retry_after: Option<u64>, least: u64, most: u64) {
         let mut quarters = [0_u32; 4];
         for _ in 0..400 {
-            let pause = pause(tries, cause, retry_after.map(Duration::from_secs));
+            let pause = pause(Request::Login, tries, cause, retry_after.map(Duration::from_secs));
             let pause = u64::try_from(pause.as_millis()).unwrap();
             assert!((least..=most).contains(&pause), "{tries} {cause:?} {retry_after:?}: {pause}");
             let quarter = ((pause - least) * 4 / (most - least)).min(3);
@@ -230,7 +248,9 @@ mod tests {
         check_spread(0, Cause::Overload, Some(0), 1_000, 6_000);
         check_spread(1, Cause::Overload, Some(8), 9_000, 19_000);
         for cause in [Cause::Failure, Cause::Overload] {
-            assert_eq!(pause(0, cause, Some(Duration::MAX)), Duration::MAX);
+            for request in [Request::Login, Request::Other] {
+                assert_eq!(pause(request, 0, cause, Some(Duration::MAX)), Duration::MAX);
+            }
         }
     }
 
@@ -238,10 +258,10 @@ mod tests {
     fn a_read_outlasts_the_window_of_a_quota_soon() {
         for (retry_after, least) in [(None, 1_000), (Some(0), 1_000), (Some(1), 2_000)] {
             let retry_after = retry_after.map(Duration::from_secs);
-            let pause = pause_of_read(0, Cause::Overload, retry_after).as_millis();
+            let pause = pause(Request::Other, 0, Cause::Overload, retry_after).as_millis();
             assert!((least..=least + 500).contains(&pause), "{retry_after:?}: {pause}");
         }
-        assert!(pause_of_read(0, Cause::Failure, None) <= FAILURE_SPREAD);
+        assert!(pause(Request::Other, 0, Cause::Failure, None) <= FAILURE_SPREAD);
     }
 
     #[test]

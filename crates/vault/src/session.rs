@@ -9,6 +9,7 @@ use crate::clock::{Deadline, Pause};
 use crate::error::{Error, TokenLife};
 use crate::flight::Flight;
 use crate::login::Login;
+use crate::pace::{self, Cause, Request};
 use crate::token::{Token, TokenKind, TokenOrigin};
 use strongroom_core::duration::SignedMilliseconds;
 use strongroom_core::lease::{Lease, Need, UnixMilliseconds};
@@ -150,11 +151,6 @@ impl Session {
         }
     }
 
-    /// Forgets the token, so that the next request logs in.
-    pub fn forget(&self) {
-        self.lock().token = None;
-    }
-
     /// Whether `token` is the one held.
     #[must_use]
     pub fn is_current(&self, token: &Arc<Token>) -> bool {
@@ -184,8 +180,21 @@ impl Session {
         if !is_ours || !is_wanted {
             return;
         }
+        self.revoke(&token).await;
+    }
+
+    /// Revokes the token, as a client wants it, within a second; one that was given and not got by a login is only
+    /// taken for the time being. Whoever needs a token from now on has a new login.
+    pub async fn revoke_now(&self) {
+        let held = self.lock().token.take();
+        if let Some(token) = held.filter(|token| token.origin == TokenOrigin::Login) {
+            self.revoke(&token).await;
+        }
+    }
+
+    async fn revoke(&self, token: &Token) {
         let deadline = self.client.clock().deadline_in(REVOKE_TIMEOUT);
-        match self.client.revoke(&token, deadline).await {
+        match self.client.revoke(token, deadline).await {
             Ok(()) => tracing::debug!("token revoked"),
             Err(error) => {
                 tracing::warn!(%error, "the token could not be revoked and lives to its end")
@@ -193,37 +202,24 @@ impl Session {
         }
     }
 
-    /// Revokes the token, as a client wants it, within a second; one that was given and not got by a login is only
-    /// taken for the time being. Whoever needs a token from now on has a new login.
-    pub async fn revoke_now(&self) {
-        let held = self.lock().token.take();
-        let Some(token) = held.filter(|token| token.origin == TokenOrigin::Login) else { return };
-        let deadline = self.client.clock().deadline_in(REVOKE_TIMEOUT);
-        match self.client.revoke(&token, deadline).await {
-            Ok(()) => tracing::debug!("token revoked, as a client wanted"),
-            Err(error) => tracing::warn!(
-                %error,
-                "the token could not be revoked, as a client wanted, and lives to its end"
-            ),
-        }
-    }
-
     async fn log_in(self: &Arc<Self>, deadline: Deadline) -> Outcome {
         loop {
-            let (flight, is_own) = {
-                let mut is_own = false;
-                let flight = Flight::join_or_begin(&mut self.lock().login, || {
-                    is_own = true;
-                    let session = Arc::clone(self);
-                    async move { session.log_in_now(deadline).await }
-                });
-                (flight, is_own)
-            };
+            let mut is_own = false;
+            let flight = Flight::join_or_begin(&mut self.lock().login, || {
+                is_own = true;
+                let session = Arc::clone(self);
+                async move { session.log_in_now(deadline).await }
+            });
             match flight.outcome_before(deadline, &self.client).await {
                 // Whoever began it had less time than we have.
                 Err(error) if !is_own && self.perseveres && error.is_outage() => {
                     if deadline.after(self.client.clock().now()).is_zero() {
                         return Err(error);
+                    }
+                    // Others may hold on to it: it is over, and not to be joined again.
+                    let mut state = self.lock();
+                    if state.login.as_ptr() == Arc::as_ptr(&flight) {
+                        state.login = Weak::new();
                     }
                 }
                 outcome => return outcome,
@@ -259,13 +255,13 @@ impl Session {
                 outcome => return outcome,
             };
             let is_last = !perseveres && (tries == LOGIN_RETRIES || self.client.is_cut_off());
-            let pause = self.client.pause_before_login(tries, &error);
+            let pause = pace::pause_after(&error, Request::Login, tries);
             let left = deadline.after(self.client.clock().now());
             if is_last || !self.client.retries_as_it_sees_fit() {
                 return Err(error);
             }
             if pause >= left {
-                if is_start && !self.perseveres && error.is_overload() {
+                if is_start && !self.perseveres && error.cause() == Cause::Overload {
                     // Lambda answers the end of an init with the next, which asks at once: an early end would only
                     // add to the load.
                     tokio::time::sleep(left.saturating_sub(LAST_WORDS)).await;

@@ -9,9 +9,9 @@ use strongroom_core::lease::UnixMilliseconds;
 use strongroom_core::reference::SecretId;
 use strongroom_vault::clock::Deadline;
 use strongroom_vault::error::Error;
+use strongroom_vault::flight::Flight;
 
 use super::Store;
-use strongroom_vault::flight::Flight;
 
 /// A secret that was asked for.
 #[derive(Debug)]

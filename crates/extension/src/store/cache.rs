@@ -37,14 +37,6 @@ pub(super) struct EntryLease {
     pub(super) end: UnixMilliseconds,
 }
 
-/// An answer that is held.
-pub(super) enum Held {
-    /// It is within its time.
-    Fresh(Arc<Entry>),
-    /// Its time is over, but it may be served while Vault cannot be reached.
-    Stale(Arc<Entry>),
-}
-
 impl Cache {
     pub(super) fn new(settings: settings::Cache) -> Self {
         let size = u64::from(settings.size);
@@ -68,22 +60,24 @@ impl Cache {
         self.ttl
     }
 
-    /// The answer under `key`, unless its time has been over for `stale_for` or its lease is. A clock set back makes
-    /// it too old as well: nobody knows its age.
-    pub(super) fn lookup(
+    /// The answer under `key`, unless it is too old. A clock set back makes it too old as well:
+    /// nobody knows its age.
+    pub(super) fn lookup(&self, key: &Key, now: UnixMilliseconds) -> Option<Arc<Entry>> {
+        self.entries.get(key).filter(|entry| (entry.fetched..entry.expires).contains(&now))
+    }
+
+    /// The same, unless its time has been over for `stale_for`, or its lease is.
+    pub(super) fn lookup_stale(
         &self,
         key: &Key,
         now: UnixMilliseconds,
         stale_for: Duration,
-    ) -> Option<Held> {
+    ) -> Option<Arc<Entry>> {
         let entry = self.entries.get(key)?;
-        if (entry.fetched..entry.expires).contains(&now) {
-            return Some(Held::Fresh(entry));
-        }
         let stale_for = u64::try_from(stale_for.as_millis()).unwrap_or(u64::MAX);
         let end = entry.expires.saturating_add(stale_for);
         let end = entry.lease.as_ref().map_or(end, |lease| end.min(lease.end));
-        (entry.fetched..end).contains(&now).then_some(Held::Stale(entry))
+        (entry.fetched..end).contains(&now).then_some(entry)
     }
 
     pub(super) fn insert(&self, key: Key, entry: Arc<Entry>) {
@@ -189,14 +183,16 @@ mod tests {
     fn an_entry_is_served_within_its_time_only() {
         let cache = cache(64 * 1024);
         cache.insert(key("/v1/kv/data/x"), entry(1));
-        let state = |now, stale_for| match cache.lookup(
-            &key("/v1/kv/data/x"),
-            now,
-            Duration::from_millis(stale_for),
-        ) {
-            Some(Held::Fresh(_)) => "fresh",
-            Some(Held::Stale(_)) => "stale",
-            None => "gone",
+        let state = |now, stale_for| {
+            let key = key("/v1/kv/data/x");
+            match cache.lookup_stale(&key, now, Duration::from_millis(stale_for)) {
+                Some(_) if cache.lookup(&key, now).is_some() => "fresh",
+                Some(_) => "stale",
+                None => {
+                    assert!(cache.lookup(&key, now).is_none());
+                    "gone"
+                }
+            }
         };
         assert_eq!([state(1_000, 0), state(60_999, 0)], ["fresh", "fresh"]);
         assert_eq!(state(61_000, 0), "gone", "too old");
@@ -216,7 +212,9 @@ mod tests {
             Entry { response, fetched: 1_000, expires: 61_000, lease: Some(lease), storable: true };
         cache.insert(key("/v1/database/creds/app"), Arc::new(entry));
         let is_held = |now| {
-            cache.lookup(&key("/v1/database/creds/app"), now, Duration::from_hours(1)).is_some()
+            cache
+                .lookup_stale(&key("/v1/database/creds/app"), now, Duration::from_hours(1))
+                .is_some()
         };
         assert!(is_held(90_999));
         assert!(!is_held(91_000));
@@ -234,7 +232,7 @@ mod tests {
             cache.insert(key(path), entry(1));
         }
         cache.remove(&crate::store::key::changed_by("/v1/kv/data/x"));
-        let is_held = |path| cache.lookup(&key(path), 2_000, Duration::ZERO).is_some();
+        let is_held = |path| cache.lookup(&key(path), 2_000).is_some();
         assert!(!is_held("/v1/kv/data/x?version=1"));
         assert!(!is_held("/v1/kv/metadata/x"));
         assert!(!is_held("/v1/kv/metadata/?list=true"));

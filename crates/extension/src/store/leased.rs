@@ -9,10 +9,10 @@ use strongroom_core::reference::SecretId;
 use strongroom_vault::client::LeaseRenewal;
 use strongroom_vault::clock::{Deadline, Pause};
 use strongroom_vault::error::Error;
+use strongroom_vault::flight::Flight;
 use strongroom_vault::token::Token;
 
 use super::Store;
-use strongroom_vault::flight::Flight;
 
 type Renewal = Result<LeaseRenewal, Arc<Error>>;
 

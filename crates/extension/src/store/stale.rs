@@ -7,7 +7,7 @@ use strongroom_core::lease::UnixMilliseconds;
 use strongroom_vault::error::is_retryable_status;
 use strongroom_vault::token::Token;
 
-use super::cache::{Entry, Held};
+use super::cache::Entry;
 use super::{Answer, CacheUse, Key, Problem, Room, Store, Wanted};
 
 /// Whether something stale has been served since Vault answered last.
@@ -42,8 +42,7 @@ impl Store {
     /// What is held and may be served for want of better.
     fn stale(&self, key: &Key) -> Option<Arc<Entry>> {
         let now = self.client.clock().now();
-        let held = self.cache.as_ref()?.lookup(key, now, self.policy.stale_for?)?;
-        let (Held::Fresh(entry) | Held::Stale(entry)) = held;
+        let entry = self.cache.as_ref()?.lookup_stale(key, now, self.policy.stale_for?)?;
         let lives =
             |token: &Arc<Token>| self.session.is_current(token) && token.lease.is_alive(now);
         entry.leased_to().is_none_or(lives).then_some(entry)
@@ -77,8 +76,8 @@ fn is_outage(outcome: &Result<Answer, Problem>) -> bool {
     match outcome {
         Ok(Answer::Whole(response, _)) => is_retryable_status(response.status().as_u16()),
         Ok(Answer::Streamed(response)) => is_retryable_status(response.status().as_u16()),
-        Err(Problem::ClientBody | Problem::Defect) => false,
         Err(Problem::Broken(_)) => true,
+        Err(Problem::ClientBody | Problem::Defect) => false,
         Err(Problem::Token(error)) => error.is_outage(),
         Err(Problem::Vault(error)) => error.is_outage(),
     }

@@ -1,7 +1,6 @@
 //! One of our own requests from its first try to its last: paced, retried, one redirect followed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::header::{HOST, LOCATION};
 use http::{Response, Uri};
@@ -14,7 +13,7 @@ use super::{Client, host_header};
 use crate::clock::Deadline;
 use crate::error::{Error, is_retryable_status};
 use crate::http::{Limits, Pool, ResponseBody, Stage, Target};
-use crate::pace;
+use crate::pace::{self, Request};
 
 impl Client {
     /// One of our own requests with its retries.
@@ -49,7 +48,7 @@ impl Client {
             if tries >= retries || self.is_cut_off() {
                 return Err(error);
             }
-            let pause = self.pause_before_retry(tries, &error);
+            let pause = pace::pause_after(&error, Request::Other, tries);
             if pause >= deadline.after(self.clock.now()) {
                 return Err(error);
             }
@@ -63,23 +62,6 @@ impl Client {
     pub(crate) fn note_retry(&self, error: &Error) {
         tracing::debug!(%error, "trying again");
         self.connector.progress().enter(Stage::Retry(error.to_string()));
-    }
-
-    /// How long to wait after a failure before the next try.
-    pub(crate) fn pause_before_retry(&self, tries: u32, error: &Error) -> Duration {
-        match error {
-            // What a freeze interrupted is begun anew at once: it did not fail.
-            Error::Frozen => Duration::ZERO,
-            error => pace::pause_of_read(tries, error.cause(), error.retry_after()),
-        }
-    }
-
-    /// The same after a login, for which Vault may have a quota that a fleet waits for.
-    pub(crate) fn pause_before_login(&self, tries: u32, error: &Error) -> Duration {
-        match error {
-            Error::Frozen => Duration::ZERO,
-            error => pace::pause(tries, error.cause(), error.retry_after()),
-        }
     }
 
     async fn try_once(&self, own: &OwnRequest<'_>, deadline: Deadline) -> Result<Answer, Error> {

@@ -9,7 +9,7 @@ use super::Client;
 use crate::clock::Deadline;
 use crate::error::{Error, is_retryable_status};
 use crate::http::{Outgoing, ResponseBody};
-use crate::pace::{self, Cause};
+use crate::pace::{self, Cause, Request};
 
 impl Client {
     /// Sends a client's request; path and query are the client's.
@@ -44,26 +44,20 @@ impl Client {
             if !may_be_sent_again(outgoing, &outcome) || self.is_cut_off() {
                 break;
             }
-            let pause = match &outcome {
+            let (pause, said) = match &outcome {
                 Ok(answer) => {
+                    let status = answer.status().as_u16();
                     let asked = answer.headers().get(RETRY_AFTER).and_then(pace::retry_after);
-                    pace::pause_of_read(tries, Cause::of_status(answer.status().as_u16()), asked)
+                    let pause = pace::pause(Request::Other, tries, Cause::of_status(status), asked);
+                    (pause, format!("Vault answered {status}"))
                 }
-                Err(error) => self.pause_before_retry(tries, error),
+                Err(error) => (pace::pause_after(error, Request::Other, tries), error.to_string()),
             };
             if pause >= deadline.after(self.clock.now()) {
                 break;
             }
             let path = outgoing.uri.path();
-            match &outcome {
-                Ok(answer) => {
-                    let status = answer.status().as_u16();
-                    tracing::debug!(method = %outgoing.method, path, status, "trying again");
-                }
-                Err(error) => {
-                    tracing::debug!(method = %outgoing.method, path, %error, "trying again");
-                }
-            }
+            tracing::debug!(method = %outgoing.method, path, error = said, "trying again");
             if let Ok(answer) = outcome {
                 // Read to its end, so that its connection can be used again.
                 let _ = answer.into_body().collect(LARGEST_REFUSAL).await;

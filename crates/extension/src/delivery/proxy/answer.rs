@@ -8,12 +8,11 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use strongroom_vault::error::Error;
+use strongroom_vault::error::{Error, chain};
 use strongroom_vault::http::ResponseBody;
+use strongroom_vault::session::Session;
 
 use crate::store::{Leases, Problem};
-use strongroom_vault::error::chain;
-use strongroom_vault::session::Session;
 
 /// A body for a client.
 pub(in crate::delivery) enum AnswerBody {

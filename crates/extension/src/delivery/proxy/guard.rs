@@ -8,6 +8,7 @@ use http::uri::Authority;
 use http::{HeaderMap, Request};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use strongroom_core::settings::variables as v;
+use strongroom_vault::aws::sigv4::hex;
 use strongroom_vault::client::TOKEN;
 use zeroize::Zeroizing;
 
@@ -29,13 +30,7 @@ impl Guard {
                 "the kernel gives no random bytes for the guard's token",
             )
         })?;
-        let mut token = Zeroizing::new(String::with_capacity(2 * random.len()));
-        for byte in random.iter() {
-            for digit in [byte >> 4, byte & 15] {
-                token.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-            }
-        }
-        Ok(Self { token })
+        Ok(Self { token: Zeroizing::new(hex(random.as_slice())) })
     }
 
     /// Clients of Vault send `VAULT_TOKEN` by themselves.
