@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::Context;
 use strongroom_core::address::Address;
 use strongroom_core::duration::SignedMilliseconds;
-use strongroom_core::settings::{self, AwsIam, OnOutage, Redirects, Revoke, SrvLookup, Tls};
+use strongroom_core::settings::{self, OnOutage, Redirects, Revoke, SrvLookup, Tls};
 use strongroom_vault::aws::sts;
 use strongroom_vault::client::Client;
 use strongroom_vault::clock::Clock;
 use strongroom_vault::forward::Forward;
 use strongroom_vault::http::{Connector, Freeze, Limits, Progress};
-use strongroom_vault::login::Login;
+use strongroom_vault::login::{AwsIam, Login};
 use strongroom_vault::session::{Session, TokenSource};
 use strongroom_vault::simulation::Network;
 use strongroom_vault::tls::Peer;
@@ -43,10 +43,10 @@ impl Process {
             "strongroom",
         )?;
         let sts = sts::Settings::from_environment(&variable);
-        let login = Login::new(iam(), sts, Box::new(variable), connector())?;
+        let login = AwsIam::new(iam(), sts, Box::new(variable), connector())?;
         let session = Session::new(
             Arc::new(client),
-            TokenSource::Login(Arc::new(login)),
+            TokenSource::Login(Arc::new(Login::AwsIam(login))),
             SignedMilliseconds(10_000),
             Revoke::Auto,
             on_outage,
@@ -78,8 +78,8 @@ fn vault_settings() -> anyhow::Result<settings::Vault> {
     })
 }
 
-fn iam() -> AwsIam {
-    AwsIam {
+fn iam() -> settings::AwsIam {
+    settings::AwsIam {
         mount: "aws".into(),
         role: "function".into(),
         server_id: None,

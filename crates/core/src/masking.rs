@@ -39,12 +39,15 @@ const ADDRESSES: [&str; 8] = [
     v::AWS_ENDPOINT_URL,
 ];
 
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 10] = [
     v::AWS_ACCESS_KEY_ID,
     v::AWS_CONTAINER_AUTHORIZATION_TOKEN,
     v::AWS_SECRET_ACCESS_KEY,
     v::AWS_SESSION_TOKEN,
+    v::STRONGROOM_APPROLE_ROLE_ID,
+    v::STRONGROOM_APPROLE_SECRET_ID,
     v::STRONGROOM_GUARD_TOKEN,
+    v::STRONGROOM_JWT,
     v::VAULT_HEADERS,
     v::VAULT_TOKEN,
 ];
@@ -82,6 +85,9 @@ mod tests {
             v::AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE,
             v::AWS_CONTAINER_CREDENTIALS_FULL_URI,
             v::AWS_CONTAINER_CREDENTIALS_RELATIVE_URI,
+            v::STRONGROOM_APPROLE_SECRET_ID_FILE,
+            v::STRONGROOM_APPROLE_SECRET_ID_WRAPPED,
+            v::STRONGROOM_JWT_FILE,
             v::STRONGROOM_MISSING_SECRET,
             v::VAULT_CLIENT_KEY,
             v::VAULT_SECRET_FILE,
@@ -90,7 +96,17 @@ mod tests {
             v::VAULT_SECRET_PATH_NAMED,
             v::VAULT_TOKEN_EXPIRY_GRACE_PERIOD,
         ];
-        let words = ["AUTHORIZATION", "CREDENTIAL", "HEADER", "KEY", "PASSWORD", "SECRET", "TOKEN"];
+        let words = [
+            "APPROLE",
+            "AUTHORIZATION",
+            "CREDENTIAL",
+            "HEADER",
+            "JWT",
+            "KEY",
+            "PASSWORD",
+            "SECRET",
+            "TOKEN",
+        ];
         for variable in v::ALL {
             let sounds_secret = words.iter().any(|word| variable.name.contains(word));
             if sounds_secret && !known.contains(&variable.name) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use strongroom_core::duration::SignedMilliseconds;
 use strongroom_core::lease::Lease;
 use strongroom_core::settings::{
-    Authorities, AwsIam, Cache, Environment, Identity, OnOutage, Revoke, Tls, Vault, variables as v,
+    self, Authorities, Cache, Environment, Identity, OnOutage, Revoke, Tls, Vault, variables as v,
 };
 use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::aws::sts;
@@ -16,7 +16,7 @@ use strongroom_vault::clock::Clock;
 use strongroom_vault::error::Error;
 use strongroom_vault::forward::Forward;
 use strongroom_vault::http::{Connector, Freeze, Limits, Progress};
-use strongroom_vault::login::Login;
+use strongroom_vault::login::{AppRole, AwsIam, Login};
 use strongroom_vault::session::{Session, TokenSource};
 use strongroom_vault::tls::Peer;
 use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
@@ -58,6 +58,7 @@ pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
     let client = Client::new(vault, to_vault, clock, freeze, limits, USER_AGENT)
         .map_err(|error| failed(&error))?;
     let client = Arc::new(client);
+    let login = |login| TokenSource::Login(Arc::new(login));
     let source = match parts.identity {
         Identity::Token(secret) => {
             let lease = Lease { granted: 0, milliseconds: None, renewable: false };
@@ -69,9 +70,12 @@ pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
                 )
             })?))
         }
+        Identity::AppRole(app_role) => login(Login::AppRole(AppRole::new(app_role))),
         Identity::AwsIam(iam) => {
-            TokenSource::Login(Arc::new(login(iam, &environment, forward, progress)?))
+            login(Login::AwsIam(aws_iam(iam, &environment, forward, progress)?))
         }
+        Identity::Certificate(certificate) => login(Login::Certificate(certificate)),
+        Identity::Jwt(jwt) => login(Login::Jwt(jwt)),
     };
     let session =
         Session::new(Arc::clone(&client), source, parts.token_grace, parts.revoke, parts.on_outage);
@@ -89,12 +93,12 @@ pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
     Ok(Store::new(client, session, parts.cache, policy, snapshot))
 }
 
-fn login(
-    iam: AwsIam,
+fn aws_iam(
+    iam: settings::AwsIam,
     environment: &Arc<Environment>,
     forward: Forward,
     progress: Progress,
-) -> Result<Login, Failure> {
+) -> Result<AwsIam, Failure> {
     // STS has a public certificate: what `VAULT_CACERT` says is about Vault only.
     let authorities = Authorities::Default {
         ssl_cert_file: environment.value(v::SSL_CERT_FILE).map(Into::into),
@@ -104,7 +108,7 @@ fn login(
         Connector::new(Tls { authorities, ..Tls::default() }, Peer::Aws, forward, progress);
     let lookup = lookup_in(environment);
     let sts = sts::Settings::from_environment(&lookup);
-    Login::new(iam, sts, Box::new(lookup), to_aws).map_err(|error| failed(&error))
+    AwsIam::new(iam, sts, Box::new(lookup), to_aws).map_err(|error| failed(&error))
 }
 
 fn lookup_in(

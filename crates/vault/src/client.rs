@@ -4,6 +4,7 @@ mod answer;
 mod exchange;
 mod forward;
 mod request;
+mod wrapping;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,9 +26,8 @@ use crate::http::{
     Connector, ForwardProxy, Freeze, Limits, Outgoing, Pool, ResponseBody, Stage, Target,
 };
 use crate::pace::Pace;
-use crate::token::Token;
+use crate::token::{Token, TokenKind, TokenOrigin};
 
-pub(crate) use answer::Auth;
 pub use answer::LeaseRenewal;
 use answer::MountAnswer;
 use request::OwnRequest;
@@ -291,7 +291,7 @@ impl Client {
         mount: &str,
         body: Zeroizing<Vec<u8>>,
         deadline: Deadline,
-    ) -> Result<Auth, Error> {
+    ) -> Result<Token, Error> {
         let path = format!("auth/{mount}/login");
         let mut request = OwnRequest::new(Method::PUT, &path).wrapped();
         request.body = body;
@@ -300,7 +300,10 @@ impl Client {
         if answer.status >= 300 {
             return Err(answer.refused());
         }
-        answer.auth(&self.clock)
+        let auth = answer.auth(&self.clock)?;
+        let kind = if auth.is_batch { TokenKind::Batch } else { TokenKind::Service };
+        Token::new(auth.client_token.as_str().into(), auth.lease, kind, TokenOrigin::Login)
+            .ok_or_else(|| answer.problem("holds a token that cannot be sent"))
     }
 
     fn retries(&self) -> u32 {

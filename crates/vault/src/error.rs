@@ -51,6 +51,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// What is to be logged in with cannot be had or used.
+    #[error("{variable} {problem}")]
+    Credential {
+        /// The variable that names it.
+        variable: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
     /// No credentials of the function's role.
     #[error("no AWS credentials")]
     Credentials(#[source] aws::credentials::Error),
@@ -171,7 +179,7 @@ impl Error {
             Self::AssumeRole(_) | Self::Aws { .. } | Self::Credentials(_) | Self::Sts(_) => {
                 Kind::Aws
             }
-            Self::TlsSettings(_) | Self::ForwardProxy(_) => Kind::Config,
+            Self::Credential { .. } | Self::TlsSettings(_) | Self::ForwardProxy(_) => Kind::Config,
             Self::Broken { .. }
             | Self::Busy
             | Self::Connect { .. }
@@ -189,7 +197,9 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => is_retryable_status(*status),
+            Self::Refused { status, request, errors, .. } => {
+                is_retryable_status(*status) && !advice::is_final(request, errors)
+            }
             Self::Broken { .. }
             | Self::Connect { .. }
             | Self::Frozen

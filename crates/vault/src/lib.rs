@@ -1,4 +1,4 @@
-//! A Vault client for AWS IAM authentication; knows nothing of Lambda.
+//! A Vault client that logs in by itself; knows nothing of Lambda.
 
 pub mod aws;
 pub mod client;

@@ -2,6 +2,7 @@
 
 mod environment;
 mod file;
+mod identity;
 mod parse;
 mod secret_files;
 mod spelling;
@@ -14,8 +15,6 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use crate::address::{Address, Origin};
 use crate::allow::Allow;
 use crate::duration::SignedMilliseconds;
@@ -23,6 +22,10 @@ use crate::reference::Template;
 
 pub use environment::{Environment, Finding, Findings, Place};
 pub use file::SettingsFile;
+pub use identity::{
+    AppRole, AppRoleSecretId, AssumedRole, AwsIam, Certificate, Credential, CredentialSource,
+    Identity, Jwt,
+};
 pub use secret_files::SecretFile;
 
 /// Everything the extension was told.
@@ -81,39 +84,6 @@ pub struct Vault {
     pub redirects: Redirects,
     /// Whether an SRV record names host and port.
     pub srv_lookup: SrvLookup,
-}
-
-/// Who the extension is to Vault.
-#[derive(Debug)]
-pub enum Identity {
-    /// AWS IAM authentication.
-    AwsIam(AwsIam),
-    /// A token that was given; for local use.
-    Token(SecretString),
-}
-
-/// AWS IAM authentication.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AwsIam {
-    /// Path of the auth method, without `auth/`.
-    pub mount: String,
-    /// Vault role.
-    pub role: String,
-    /// Value of `X-Vault-AWS-IAM-Server-ID`.
-    pub server_id: Option<String>,
-    /// IAM role to assume before the login.
-    pub assumed_role: Option<AssumedRole>,
-    /// Region whose STS endpoint is signed for, where one is named.
-    pub sts_region: Option<String>,
-}
-
-/// An IAM role to assume before the login.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AssumedRole {
-    /// Its ARN.
-    pub arn: String,
-    /// The external id its trust policy asks for.
-    pub external_id: Option<String>,
 }
 
 /// What is trusted and shown in the TLS handshake.

@@ -75,7 +75,7 @@ impl Parser<'_> {
         let vault = self.vault();
         let on_outage = self.on_outage();
         self.warn_of_empty_hands(on_outage, proxy.as_ref());
-        let identity = self.identity();
+        let identity = self.identity(vault.as_ref());
         let listen = proxy.as_ref().and_then(|proxy| proxy.listen);
         if let (Some(vault), Some(listen)) = (&vault, listen) {
             self.refuse_own_address(&vault.address, listen.port());
@@ -163,6 +163,10 @@ impl Parser<'_> {
             );
         }
         timeout
+    }
+
+    fn is_snap_start(&self) -> bool {
+        self.environment.value(v::AWS_LAMBDA_INITIALIZATION_TYPE) == Some("snap-start")
     }
 
     /// A mistyped name would otherwise be a setting that silently does nothing.

@@ -1,5 +1,8 @@
 //! What each variable does, by table.
 
+mod identity;
+mod twins;
+
 use super::*;
 
 const BASE: &[(&str, &str)] = &[

@@ -45,8 +45,8 @@ variables! {
     Incumbent VLE_VAULT_ADDR "VLE_VAULT_ADDR" default "": "Address of Vault; wins over `VAULT_ADDR`, which may then stay at the local proxy for the function's own Vault client.";
     VaultClient VAULT_ADDR "VAULT_ADDR" default "https://127.0.0.1:8200": "Address of Vault: `http://`, `https://` with an optional path prefix, or `unix://`.";
     VaultClient VAULT_AGENT_ADDR "VAULT_AGENT_ADDR" default "": "Address of a Vault Agent or Proxy; wins over both addresses.";
-    Incumbent VAULT_AUTH_PROVIDER "VAULT_AUTH_PROVIDER" default "": "Path of the AWS auth method, without `auth/`. Required.";
-    Incumbent VAULT_AUTH_ROLE "VAULT_AUTH_ROLE" default "": "Vault role to log in as. Required.";
+    Incumbent VAULT_AUTH_PROVIDER "VAULT_AUTH_PROVIDER" default "": "Path of the auth method, without `auth/`. Required for `aws`; for the other methods the default is `approle`, `jwt` or `cert`.";
+    Incumbent VAULT_AUTH_ROLE "VAULT_AUTH_ROLE" default "": "Vault role to log in as. Required for `aws`; for `jwt` the default is the auth method's `default_role`, for `cert` any entry that matches; `approle` has `STRONGROOM_APPROLE_ROLE_ID` instead.";
     Incumbent VAULT_IAM_SERVER_ID "VAULT_IAM_SERVER_ID" default "": "Value of the signed header `X-Vault-AWS-IAM-Server-ID`.";
     Incumbent VAULT_ASSUMED_ROLE_ARN "VAULT_ASSUMED_ROLE_ARN" default "": "IAM role to assume before the login; needs a way to STS.";
     Strongroom STRONGROOM_EXTERNAL_ID "STRONGROOM_EXTERNAL_ID" default "": "External id for `VAULT_ASSUMED_ROLE_ARN`.";
@@ -61,6 +61,11 @@ variables! {
     Incumbent VAULT_DEFAULT_CACHE_ENABLED "VAULT_DEFAULT_CACHE_ENABLED" default "false": "Whether every GET is cached; otherwise only those with `X-Vault-Cache-Control: cache`.";
     Incumbent VAULT_LOG_LEVEL "VAULT_LOG_LEVEL" default "INFO": "`TRACE`, `DEBUG`, `INFO`, `WARN`, `ERROR` or `OFF`.";
     Strongroom STRONGROOM_ALLOW "STRONGROOM_ALLOW" default "": "Paths that clients of the local Vault API may ask for, separated by commas, as `kv/data/app/*`: a `*` at the end stands for any rest, `+` for one segment, and what stands before the mount is the namespace. Anything else is refused with 403 before Vault is asked. Unset: all.";
+    Strongroom STRONGROOM_APPROLE_ROLE_ID "STRONGROOM_APPROLE_ROLE_ID" default "": "Role id for `STRONGROOM_AUTH_METHOD=approle`. Required for it.";
+    Strongroom STRONGROOM_APPROLE_SECRET_ID "STRONGROOM_APPROLE_SECRET_ID" default "": "Secret id beside the role id; a role with `bind_secret_id=false` has none.";
+    Strongroom STRONGROOM_APPROLE_SECRET_ID_FILE "STRONGROOM_APPROLE_SECRET_ID_FILE" default "": "The same, read from a file for each login.";
+    Strongroom STRONGROOM_APPROLE_SECRET_ID_WRAPPED "STRONGROOM_APPROLE_SECRET_ID_WRAPPED" default "off": "`on`: what is given as secret id is a response-wrapping token for it, which is unwrapped once and before that checked to come from this auth method.";
+    Strongroom STRONGROOM_AUTH_METHOD "STRONGROOM_AUTH_METHOD" default "aws": "How to log in to Vault: `aws` (as the function's IAM role), `approle`, `jwt`, or `cert` (with `VAULT_CLIENT_CERT`).";
     Strongroom STRONGROOM_CACHE_SIZE "STRONGROOM_CACHE_SIZE" default "8388608": "Bytes that the cache may hold in all, 0 to 268435456.";
     Strongroom STRONGROOM_CONFIG "STRONGROOM_CONFIG" default "/var/task/strongroom.toml": "Settings file, which may hold every variable of this page that Lambda does not set; variables win over it. The default is read if it exists.";
     Strongroom STRONGROOM_ENV_API "STRONGROOM_ENV_API" default "off": "`on`: the socket gives resolved variables after the first invocation, too. `off`: only before it, and on Managed Instances to each process as it starts.";
@@ -71,6 +76,8 @@ variables! {
     Strongroom STRONGROOM_GUARD_HTTP "STRONGROOM_GUARD_HTTP" default "off": "`on`: a request to the local Vault API must carry `X-Vault-Request: true` or, as `X-Vault-Token`, the token that the exec wrapper puts into `STRONGROOM_GUARD_TOKEN`; requests that come from a browser or through another proxy are refused.";
     Strongroom STRONGROOM_GUARD_TOKEN "STRONGROOM_GUARD_TOKEN" default "": "Set by `/opt/strongroom/exec` for the function where `STRONGROOM_GUARD_HTTP` is `on`; never to be set by hand.";
     Strongroom STRONGROOM_INIT_TIMEOUT "STRONGROOM_INIT_TIMEOUT" default "8s; 60s unless on demand": "How long login, files and variables may take before init fails with an error that says what was waited for.";
+    Strongroom STRONGROOM_JWT "STRONGROOM_JWT" default "": "JWT for `STRONGROOM_AUTH_METHOD=jwt`.";
+    Strongroom STRONGROOM_JWT_FILE "STRONGROOM_JWT_FILE" default "": "The same, read from a file for each login.";
     Strongroom STRONGROOM_LISTEN "STRONGROOM_LISTEN" default "127.0.0.1:8200": "Loopback address and port of the local Vault API, or `off`: then only the Unix socket `STRONGROOM_SOCKET` serves it. Instead of `STRONGROOM_PROXY_PORT`.";
     Strongroom STRONGROOM_MISSING_SECRET "STRONGROOM_MISSING_SECRET" default "fail": "`fail`: a secret that is not there fails init; `null`: its file holds `null`, as with vault-lambda-extension.";
     Strongroom STRONGROOM_NEXT_WRAPPER "STRONGROOM_NEXT_WRAPPER" default "": "Program that `/opt/strongroom/exec` executes in place of the function's own, with that and its arguments behind it: a second exec wrapper.";

@@ -72,10 +72,10 @@ impl Answer {
 }
 
 /// What login and renewal answer.
-pub(crate) struct Auth {
-    pub(crate) client_token: Zeroizing<String>,
-    pub(crate) lease: Lease,
-    pub(crate) is_batch: bool,
+pub(super) struct Auth {
+    pub(super) client_token: Zeroizing<String>,
+    pub(super) lease: Lease,
+    pub(super) is_batch: bool,
 }
 
 #[derive(serde::Deserialize)]

@@ -36,16 +36,15 @@ impl Client {
             let error = match outcome {
                 Ok(answer) if is_retryable_status(answer.status) => answer.refused(),
                 Ok(answer) => return Ok(answer),
-                Err(error) if error.is_retryable() => error,
                 Err(Error::Deadline { waiting_for }) => {
                     let asked = || Stage::Answer(own.describe(&self.settings.address));
                     return Err(Error::Deadline {
                         waiting_for: Some(waiting_for.unwrap_or_else(asked)),
                     });
                 }
-                Err(error) => return Err(error),
+                Err(error) => error,
             };
-            if tries >= retries || self.is_cut_off() {
+            if !error.is_retryable() || tries >= retries || self.is_cut_off() {
                 return Err(error);
             }
             let pause = pace::pause_after(&error, Request::Other, tries);

@@ -9,7 +9,7 @@ use http::Uri;
 use http::header::{AUTHORIZATION, HOST};
 use strongroom_core::address::{Address, Origin};
 use strongroom_core::advice;
-use strongroom_core::settings::AwsIam;
+use strongroom_core::settings;
 
 use crate::aws::credentials::{Credentials, Source};
 use crate::aws::sts::{self, Candidates, Endpoint};
@@ -20,14 +20,14 @@ use crate::error::{AwsPeer, Error};
 use crate::http::{
     CollectError, Connector, ForwardProxy, Limits, Outgoing, Pool, RequestBody, Target,
 };
-use crate::token::{Token, TokenKind, TokenOrigin};
+use crate::token::Token;
 
 /// Reads a variable: the environment is looked into anew at each login.
 pub type Lookup = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
 /// Logs in to Vault as the function's IAM role.
-pub struct Login {
-    iam: AwsIam,
+pub struct AwsIam {
+    settings: settings::AwsIam,
     sts: sts::Settings,
     candidates: Candidates,
     /// Whether the second candidate was the right one.
@@ -37,22 +37,22 @@ pub struct Login {
     connector: Arc<Connector>,
 }
 
-impl Login {
-    /// A login by `iam`.
+impl AwsIam {
+    /// A login with `settings`.
     ///
     /// # Errors
     /// [`Error::Sts`] if a region is none, [`Error::Credentials`] if no credentials are in sight.
     pub fn new(
-        iam: AwsIam,
+        settings: settings::AwsIam,
         mut sts: sts::Settings,
         lookup: Lookup,
         connector: Connector,
     ) -> Result<Self, Error> {
-        sts.sts_endpoint_region.clone_from(&iam.sts_region);
+        sts.sts_endpoint_region.clone_from(&settings.sts_region);
         let candidates = Candidates::decide(&sts).map_err(Error::Sts)?;
         Source::decide(&lookup).map_err(Error::Credentials)?;
         Ok(Self {
-            iam,
+            settings,
             sts,
             candidates,
             second: AtomicBool::new(false),
@@ -61,18 +61,15 @@ impl Login {
         })
     }
 
-    /// Mount and role, for messages.
-    #[must_use]
-    pub fn describe(&self) -> String {
-        format!("auth/{} as role {}", self.iam.mount, self.iam.role)
+    pub(super) fn mount(&self) -> &str {
+        &self.settings.mount
     }
 
-    /// Logs in.
-    ///
-    /// # Errors
-    /// [`Error`]: of AWS on the way to Vault, or of Vault.
-    pub async fn log_in(&self, client: &Client, deadline: Deadline) -> Result<Token, Error> {
-        let deadline = deadline.min(client.clock().deadline_in(client.timeout()));
+    pub(super) fn role(&self) -> &str {
+        &self.settings.role
+    }
+
+    pub(super) async fn log_in(&self, client: &Client, deadline: Deadline) -> Result<Token, Error> {
         let credentials = self.credentials(client, deadline).await?;
         let endpoint = self.endpoint();
         match (
@@ -112,16 +109,11 @@ impl Login {
         endpoint: &Endpoint,
         deadline: Deadline,
     ) -> Result<Token, Error> {
-        let iam = &self.iam;
+        let settings = &self.settings;
+        let (role, server_id) = (&settings.role, settings.server_id.as_deref());
         let now = client.clock().system_time();
-        let body = login::body(&iam.role, iam.server_id.as_deref(), credentials, endpoint, now);
-        let auth = client.login(&iam.mount, body, deadline).await?;
-        let kind = if auth.is_batch { TokenKind::Batch } else { TokenKind::Service };
-        Token::new(auth.client_token.as_str().into(), auth.lease, kind, TokenOrigin::Login)
-            .ok_or_else(|| Error::Answer {
-                request: format!("PUT /v1/auth/{}/login", iam.mount),
-                problem: "holds a token that cannot be sent".into(),
-            })
+        let body = login::body(role, server_id, credentials, endpoint, now);
+        client.login(&settings.mount, body, deadline).await
     }
 
     async fn credentials(&self, client: &Client, deadline: Deadline) -> Result<Credentials, Error> {
@@ -139,7 +131,7 @@ impl Login {
                 Credentials::from_container_answer(&body).map_err(Error::Credentials)?
             }
         };
-        let Some(role) = &self.iam.assumed_role else { return Ok(own) };
+        let Some(role) = &self.settings.assumed_role else { return Ok(own) };
         let endpoint = sts::assume_role_endpoint(&self.sts).map_err(Error::Sts)?;
         let external_id = role.external_id.as_deref();
         let request = assume_role::request(
@@ -210,9 +202,9 @@ impl Login {
     }
 }
 
-impl std::fmt::Debug for Login {
+impl std::fmt::Debug for AwsIam {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login").field("iam", &self.iam).finish_non_exhaustive()
+        f.debug_struct("AwsIam").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 

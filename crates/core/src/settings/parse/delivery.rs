@@ -45,9 +45,7 @@ impl Parser<'_> {
         }
         let refuse =
             self.choice(v::STRONGROOM_SNAPSTART_ENV, &[("refuse", true), ("allow", false)]);
-        let is_snap_start =
-            self.environment.value(v::AWS_LAMBDA_INITIALIZATION_TYPE) == Some("snap-start");
-        if refuse && is_snap_start {
+        if refuse && self.is_snap_start() {
             for variable in &found {
                 self.findings.error(
                     &variable.name,
