@@ -9,6 +9,7 @@ mod emulator;
 mod freshness;
 mod hvac;
 mod leases;
+mod other_logins;
 mod outage;
 mod refusals;
 mod roles;

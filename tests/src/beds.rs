@@ -16,7 +16,9 @@
 //! Everything here panics when a part does not do what it should: there is no test without it.
 
 mod audit;
+mod authority;
 mod client;
+mod jwt;
 mod language;
 mod moto;
 mod network;
@@ -31,7 +33,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use audit::Audit;
+pub use authority::{Authority, Certified};
 pub use client::{Answer, request};
+pub use jwt::JwtIssuer;
 pub use language::{Language, examples, java, node};
 pub use moto::{AccessKey, Moto, shared_moto};
 pub use network::in_private_network;

@@ -113,10 +113,20 @@ impl Vault {
     /// If there is no answer.
     #[must_use]
     pub fn request(&self, method: &str, path: &str, token: &str, body: Option<&Value>) -> Answer {
+        self.send(method, path, &[("x-vault-token", token)], body)
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
         let url = format!("{}/v1/{path}", self.address);
         let body = body.map(Value::to_string).unwrap_or_default();
-        let (authority, headers) = (self.authority.as_deref(), [("x-vault-token", token)]);
-        client::request_trusting(authority, method, &url, &headers, body.as_bytes())
+        let authority = self.authority.as_deref();
+        client::request_trusting(authority, method, &url, headers, body.as_bytes())
             .unwrap_or_else(|error| panic!("{method} {path}: {error}"))
     }
 
@@ -127,6 +137,19 @@ impl Vault {
     pub fn write(&self, path: &str, body: &Value) {
         let answer = self.request("POST", path, ROOT_TOKEN, Some(body));
         assert!((200..300).contains(&answer.status), "{path}: {}", answer.text());
+    }
+
+    /// Writes with the root token, and has the answer wrapped; returns the wrapping token.
+    /// <https://developer.hashicorp.com/vault/docs/concepts/response-wrapping>
+    ///
+    /// # Panics
+    /// If Vault refuses it.
+    #[must_use]
+    pub fn wrapped(&self, path: &str, body: &Value, ttl: &str) -> String {
+        let headers = [("x-vault-token", ROOT_TOKEN), ("x-vault-wrap-ttl", ttl)];
+        let answer = self.send("POST", path, &headers, Some(body)).json();
+        let token = answer["wrap_info"]["token"].as_str();
+        token.unwrap_or_else(|| panic!("{path}: {answer}")).to_owned()
     }
 
     /// Reads with the root token.

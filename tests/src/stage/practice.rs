@@ -6,12 +6,11 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use strongroom_host::{Config, Credentials, Function, Layer, Runtime};
 use tempfile::TempDir;
 
 use super::{Environment, free_port, install};
-use crate::beds::{self, AccessKey, Audit, Moto, Vault, practice};
+use crate::beds::{self, AccessKey, Audit, Authority, Certified, Moto, Vault, practice};
 
 /// Everything that is there before the environment starts.
 #[derive(Debug)]
@@ -59,7 +58,7 @@ impl Practice {
         let code = TempDir::new().expect("a temporary directory");
         install(program, &code.path().join("bootstrap"));
         let authority = Authority::new();
-        let (certificate, key) = authority.certificate_of("127.0.0.1");
+        let Certified { certificate, key } = authority.server("127.0.0.1");
         let address = format!("127.0.0.1:{}", free_port());
         let vault = Vault::start_with_tls(&address, &certificate, &key, &authority.pem);
         let mut practice = Self::of_function(code, Runtime::Provided, moto, vault);
@@ -164,30 +163,6 @@ impl Practice {
 /// Real Vault on a port that no other process is given by chance, so that it can come back where it was.
 fn start_vault() -> Vault {
     Vault::start_on(&format!("127.0.0.1:{}", free_port()))
-}
-
-/// A certificate authority of one test.
-struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    pem: String,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let pem = params.self_signed(&key).expect("a certificate").pem();
-        Self { issuer: Issuer::new(params, key), pem }
-    }
-
-    /// Certificate and key for a host, in PEM.
-    fn certificate_of(&self, host: &str) -> (String, String) {
-        let params = CertificateParams::new([host.to_owned()]).expect("a host's name");
-        let key = KeyPair::generate().expect("a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
-        (certificate.pem(), key.serialize_pem())
-    }
 }
 
 fn credentials(key: &AccessKey) -> Credentials {
