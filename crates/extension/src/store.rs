@@ -6,6 +6,7 @@
 mod batch;
 mod cache;
 mod flights;
+mod invocation;
 mod key;
 mod leased;
 mod leases;
@@ -36,6 +37,8 @@ use tokio::sync::watch;
 pub(crate) use batch::{Batch, Secret};
 use cache::{Cache, Entry};
 use flights::{Flights, Joined};
+use invocation::Invocation;
+pub(crate) use invocation::MARGIN_BEFORE_TIMEOUT;
 pub(crate) use key::Key;
 pub(crate) use leased::Ended;
 use leased::Leased;
@@ -57,8 +60,8 @@ pub(crate) struct Store {
     policy: Policy,
     rooms: Rooms,
     outage: Outage,
-    /// When the invocation under way times out, zero if none is.
-    invocation: watch::Sender<UnixMilliseconds>,
+    /// The last that we were told of.
+    invocation: watch::Sender<Invocation>,
 }
 
 /// How hard answers are tried for.
@@ -127,7 +130,7 @@ impl Store {
             policy,
             rooms: Rooms::default(),
             outage: Outage::default(),
-            invocation: watch::Sender::new(0),
+            invocation: watch::Sender::new(Invocation::default()),
         })
     }
 
@@ -175,7 +178,7 @@ impl Store {
 
     /// Answers a client's request.
     pub(crate) async fn answer(self: &Arc<Self>, wanted: Box<Wanted>) -> Result<Answer, Problem> {
-        if self.time_left_to_invocation().is_some() {
+        if self.invocation.borrow().is_under_way(self.client.clock().now()) {
             return self.answer_by_deadline(wanted).await;
         }
         // Function and extension are told of an invocation at the same time: who asks before we have read it has its
@@ -215,28 +218,15 @@ impl Store {
     /// Says that an invocation is under way until `deadline`.
     pub(crate) fn invocation_until(&self, deadline: UnixMilliseconds) {
         self.end_snapshots();
-        self.invocation.send_replace(deadline);
+        self.invocation.send_replace(Invocation::new(self.client.clock().now(), deadline));
         self.client.freeze().look();
     }
 
-    /// When a request that comes now must be answered: a little before its invocation times out,
-    /// so that the function can still say why, or in a minute.
+    /// When a request that comes now must be answered; in a minute if no invocation is under way.
     pub(crate) fn deadline(&self) -> Deadline {
-        match self.time_left_to_invocation() {
-            None => self.client.clock().deadline_in(WITHOUT_INVOCATION),
-            // One that comes within the margin has half of what is left.
-            Some(left) => {
-                let most = left.saturating_sub(MARGIN_BEFORE_TIMEOUT).max(left / 2);
-                Deadline(self.client.clock().now() + most)
-            }
-        }
-    }
-
-    /// Milliseconds until the invocation under way times out; `None` if none is, or if there is no telling, as the
-    /// clock was set back.
-    fn time_left_to_invocation(&self) -> Option<u64> {
-        let left = self.invocation.borrow().checked_sub(self.client.clock().now())?;
-        (1..=LONGEST_INVOCATION).contains(&left).then_some(left)
+        let clock = self.client.clock();
+        let of_invocation = self.invocation.borrow().deadline(clock.now());
+        of_invocation.unwrap_or_else(|| clock.deadline_in(WITHOUT_INVOCATION))
     }
 
     /// Ends a little before the next invocation times out.
@@ -448,9 +438,4 @@ fn token_life(answer: &Answer) -> TokenLife {
 const HELD_ANSWER: u64 = 1024 * 1024;
 /// Bodies of requests up to this many bytes are held.
 const HELD_BODY: u64 = 64 * 1024;
-/// Milliseconds before an invocation's time-out at which what is under way for it is given up.
-pub(crate) const MARGIN_BEFORE_TIMEOUT: u64 = 200;
-/// Milliseconds that an invocation may take in Lambda.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
-const LONGEST_INVOCATION: u64 = 15 * 60 * 1000;
 const WITHOUT_INVOCATION: Duration = Duration::from_secs(60);
