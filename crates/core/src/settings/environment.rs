@@ -32,13 +32,15 @@ struct File {
 impl Environment {
     /// Those of `variables` that are not empty.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let mut variables: BTreeMap<_, _> = variables.into_iter().collect();
-        variables.retain(|_, value| !value.is_empty());
-        let has_twins = variables
-            .range(TWIN.to_owned()..)
-            .next()
-            .is_some_and(|(name, _)| name.starts_with(TWIN));
-        Self { variables, has_twins, file: None }
+        let mut set = BTreeMap::new();
+        // One by one: to collect them brings a sort of its own, 6 KB of the layer.
+        for (name, value) in variables {
+            set.insert(name, value);
+        }
+        set.retain(|_, value| !value.is_empty());
+        let has_twins =
+            set.range(TWIN.to_owned()..).next().is_some_and(|(name, _)| name.starts_with(TWIN));
+        Self { variables: set, has_twins, file: None }
     }
 
     /// The same with what the settings file says: the one that `STRONGROOM_CONFIG` names, or the
@@ -150,11 +152,7 @@ impl Environment {
 
     /// Whether `name` is set, be it by its OpenBao twin.
     fn is_given(&self, name: &str) -> bool {
-        let has_twin = || {
-            v::ALL
-                .iter()
-                .any(|variable| variable.origin == Origin::VaultClient && variable.name == name)
-        };
+        let has_twin = || v::DECLARED.contains(&(Origin::VaultClient, name));
         self.value(name).is_some() || (self.client(name).is_some() && has_twin())
     }
 }

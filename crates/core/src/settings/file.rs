@@ -161,9 +161,8 @@ fn problem_of(pair: &Pair) -> Option<String> {
 
 fn meant(key: &str) -> Option<String> {
     let twin = key.strip_prefix("BAO_").map(|name| format!("VAULT_{name}"));
-    twin.filter(|name| v::is_known(name)).or_else(|| {
-        spelling::nearest(key, v::ALL.iter().map(|variable| variable.name)).map(str::to_owned)
-    })
+    twin.filter(|name| v::is_known(name))
+        .or_else(|| spelling::nearest(key, v::names()).map(str::to_owned))
 }
 
 /// A file that is wrong in more places is something else than a settings file.

@@ -34,6 +34,8 @@ macro_rules! variables {
             #[doc = concat!("`", $name, "`: ", $meaning)]
             pub const $constant: &str = $name;
         )*
+        /// What the layer knows of them: their meanings are for people, and would be 16 KB of it.
+        pub(super) const DECLARED: &[(Origin, &str)] = &[$((Origin::$origin, $name),)*];
         /// All of them, in the order of the reference page.
         pub const ALL: &[Variable] = &[
             $(Variable { name: $name, origin: Origin::$origin, default: $default, meaning: $meaning },)*
@@ -135,10 +137,15 @@ variables! {
 
 /// Whether a variable of this name is declared, be it by a suffix in place of `<NAME>`.
 pub fn is_known(name: &str) -> bool {
-    ALL.iter().any(|variable| match variable.name.strip_suffix("<NAME>") {
+    names().any(|known| match known.strip_suffix("<NAME>") {
         Some(begin) => name.strip_prefix(begin).is_some_and(|suffix| !suffix.is_empty()),
-        None => variable.name == name,
+        None => known == name,
     })
+}
+
+/// Their names.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    DECLARED.iter().map(|(_, name)| *name)
 }
 
 #[cfg(test)]
