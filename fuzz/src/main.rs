@@ -1,7 +1,6 @@
 //! Fuzz targets for what comes from the network or the environment: `cargo xtask fuzz`.
 //!
-//! One program for all of them; `STRONGROOM_FUZZ_TARGET` names the one, and without it they are listed. What has no public function to call, the requests
-//! of the function's own clients and the answer on the exec wrapper's socket, has property tests in its crate.
+//! One program for all of them; `STRONGROOM_FUZZ_TARGET` names the one, and without it they are listed.
 #![no_main]
 
 mod environment;
@@ -19,6 +18,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("address", environment::address),
     ("aws-answer", network::aws_answer),
     ("certificates", environment::certificates),
+    ("client-request", strongroom_extension::client_request),
     ("document", network::document),
     ("event", network::event),
     ("forward-proxy", environment::forward_proxy),
@@ -27,6 +27,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("settings", environment::settings),
     ("settings-file", environment::settings_file),
     ("srv-answer", network::srv_answer),
+    ("wrapper-answer", strongroom_exec::wrapper_answer),
 ];
 
 static TARGET: OnceLock<Target> = OnceLock::new();

@@ -146,6 +146,27 @@ const LARGEST_REFUSAL: usize = 16 * 1024;
 const LARGEST_VARIABLES: usize = 6 * 1024 * 1024;
 const MOST_HEADERS: usize = 16;
 
+/// For the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    use super::*;
+    use crate::variables;
+
+    /// Answers on the extension's socket: what is taken for variables is all of the body.
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn wrapper_answer(bytes: &[u8]) {
+        let mut source = bytes;
+        let Ok(Answer::Variables(body)) = read(&mut source) else { return };
+        assert!(bytes.ends_with(&body), "the body is the end of the answer");
+        let Ok(variables) = variables::parse(&body) else { return };
+        let again: usize = variables.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
+        assert_eq!(again, body.len(), "nothing of the body is left out");
+        assert!(variables.iter().all(|(name, _)| !name.is_empty()), "each has a name");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -5,3 +5,6 @@ pub(crate) mod proxy;
 mod serving;
 pub(crate) mod socket;
 pub(crate) mod variables;
+
+#[cfg(feature = "fuzzing")]
+pub use proxy::fuzzing::client_request;

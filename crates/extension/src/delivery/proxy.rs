@@ -1,6 +1,8 @@
 //! The local Vault API: any Vault client of the function's works through it, without a token.
 
 mod answer;
+#[cfg(feature = "fuzzing")]
+pub(super) mod fuzzing;
 mod guard;
 mod holder;
 mod request;
