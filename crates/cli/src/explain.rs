@@ -7,6 +7,7 @@ mod env_file;
 mod explanation;
 mod tables;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -67,7 +68,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 fn environment(options: &Options) -> Result<Environment> {
     let environment = match &options.env_file {
         None => Environment::new(of_this_process()),
-        Some(path) => Environment::new(env_file::read(path)?),
+        // Of a name that stands there twice the last line counts, as for docker.
+        Some(path) => Environment::new(BTreeMap::from_iter(env_file::read(path)?)),
     };
     let Some(path) = &options.config else {
         return Ok(environment.with_settings_file(|path, limit| read_up_to(path.as_ref(), limit)));

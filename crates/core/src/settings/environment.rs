@@ -30,14 +30,13 @@ struct File {
 }
 
 impl Environment {
-    /// Those of `variables` that are not empty.
+    /// Those of `variables` that are not empty; no name stands there twice.
     pub fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         let mut set = BTreeMap::new();
         // One by one: to collect them brings a sort of its own, 6 KB of the layer.
-        for (name, value) in variables {
+        for (name, value) in variables.into_iter().filter(|(_, value)| !value.is_empty()) {
             set.insert(name, value);
         }
-        set.retain(|_, value| !value.is_empty());
         let has_twins =
             set.range(TWIN.to_owned()..).next().is_some_and(|(name, _)| name.starts_with(TWIN));
         Self { variables: set, has_twins, file: None }

@@ -11,9 +11,12 @@ const BASE: &[(&str, &str)] = &[
     ("VAULT_AUTH_ROLE", "lambda"),
 ];
 
+/// Those of [`BASE`] with `more`, which win over them.
 fn environment(more: &[(&str, &str)]) -> Environment {
+    let is_replaced = |name: &str| more.iter().any(|(other, _)| *other == name);
+    let base = BASE.iter().filter(|(name, _)| !is_replaced(name));
     Environment::new(
-        BASE.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        base.chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
     )
 }
 

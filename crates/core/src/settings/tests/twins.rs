@@ -32,7 +32,8 @@ const SAMPLES: &[Sample] = &[
 /// The settings and findings with only these variables beside provider and role.
 fn outcome(variables: &[(&str, &str)]) -> String {
     let base = [("VAULT_AUTH_PROVIDER", "aws"), ("VAULT_AUTH_ROLE", "lambda")];
-    let all = base.iter().chain(variables);
+    let is_replaced = |name: &str| variables.iter().any(|(other, _)| *other == name);
+    let all = base.iter().filter(|(name, _)| !is_replaced(name)).chain(variables);
     let environment =
         Environment::new(all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     format!("{:?}", parse(&environment))
