@@ -245,7 +245,9 @@ impl Stage {
 #[must_use]
 pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap_or_default();
+    // Processes that started one after the other, and run at once, begin far from each other.
+    let first = std::process::id().wrapping_mul(997) % 10_000;
+    let first = 20_000 + u16::try_from(first).unwrap_or_default();
     loop {
         let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
         if std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {

@@ -11,6 +11,7 @@ mod values;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use strongroom_chaos::{Micros, Report};
 use strongroom_host::{Observation, What};
@@ -169,6 +170,20 @@ impl Oracle {
         }
     }
 
+    /// Whether a line says why a file is older than it should be. What the extension wrote before it asked for the next
+    /// event may still be in the pipe to the host when the invocation is over.
+    fn is_excused(&mut self, environment: &Environment, history: &History) -> bool {
+        let deadline = Instant::now() + ON_ITS_WAY;
+        while history.now() >= self.known.excused_until {
+            if Instant::now() > deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            self.observe(environment, history);
+        }
+        true
+    }
+
     /// Looks at what has happened since the last time; whether init failed.
     fn observe(&mut self, environment: &Environment, history: &History) -> bool {
         let mut has_init_failed = false;
@@ -263,6 +278,8 @@ fn is_error(what: &What) -> bool {
 
 /// How long troubles are felt: longer than the circuit pauses between its tries.
 const LATELY: Micros = 8_000_000;
+/// How long a line may take from the extension to the log.
+const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// Lines that say that a file is older than it should be, and for how many seconds it may be.
 const EXCUSES: [(&str, u64); 3] = [
     ("a file keeps an older secret", 10),

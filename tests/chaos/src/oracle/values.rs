@@ -91,8 +91,9 @@ impl Oracle {
         let refresh = self.known.settings.map_or(0, |settings| settings.refresh);
         let hidden = self.hidden(played.invoked);
         let from = played.invoked.saturating_sub(seconds(refresh) + hidden);
-        let is_excused = history.now() < self.known.excused_until;
-        if !history.was_current(number, from, history.now()) && !is_excused {
+        if !history.was_current(number, from, history.now())
+            && !self.is_excused(environment, history)
+        {
             let age = history.age(number, played.invoked);
             let text = format!(
                 "the file holds value {number} of {age:.3} s ago, though STRONGROOM_REFRESH is {refresh} s, \
