@@ -1,6 +1,5 @@
 //! A soak: many requests, among logins, renewals and refreshes, while the memory of the extension is watched.
 
-use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
+use strongroom_bench_chart::{Axis, Chart, Line};
 
 use crate::client::Client;
 use crate::extension::{Extension, Mode};
@@ -174,63 +174,27 @@ fn text(outcome: &Outcome) -> String {
     )
 }
 
-/// A plot of resident and anonymous memory.
+/// Resident and anonymous memory over requests.
 fn plot(samples: &[Sample]) -> String {
-    let most_kb = samples.iter().map(|sample| sample.resident_kb).max().unwrap_or(1).max(1);
-    let top_kb = most_kb.div_ceil(1024) * 1024;
-    let all = samples.last().map_or(1, |sample| sample.requests).max(1);
-    let across = |requests: usize| LEFT + WIDTH * requests as f64 / all as f64;
-    let up = |kilobytes: u64| TOP + HEIGHT * (1.0 - kilobytes as f64 / top_kb as f64);
-    let line = |value: fn(&Sample) -> u64| {
-        samples.iter().fold(String::new(), |mut points, sample| {
-            let _ = write!(points, "{:.1},{:.1} ", across(sample.requests), up(value(sample)));
-            points
-        })
+    let most_kb = samples.iter().map(|sample| sample.resident_kb).max().unwrap_or(1);
+    let all = samples.last().map_or(1, |sample| sample.requests);
+    let megabytes = 0..=most_kb.div_ceil(1024).max(1);
+    let up =
+        Axis { marks: megabytes.map(|at| ((at * 1024) as f64, format!("{at} MiB"))).collect() };
+    let quarters = (0..=4).map(|part| all * part / 4);
+    let across = Axis { marks: quarters.map(|at| (at as f64, at.to_string())).collect() };
+    let line = |name: &str, colour, kilobytes: fn(&Sample) -> u64| Line {
+        name: format!("{name} memory over requests"),
+        colour,
+        is_dashed: false,
+        points: samples.iter().map(|s| (s.requests as f64, kilobytes(s) as f64)).collect(),
     };
-    let mut svg = String::from(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 720 300\" font-family=\"sans-serif\" \
-         font-size=\"12\">\n<rect width=\"720\" height=\"300\" fill=\"white\"/>\n",
-    );
-    for megabytes in 0..=top_kb / 1024 {
-        let y = up(megabytes * 1024);
-        let _ = writeln!(
-            svg,
-            "<line x1=\"{LEFT}\" x2=\"{}\" y1=\"{y:.1}\" y2=\"{y:.1}\" stroke=\"#ddd\"/><text x=\"{}\" \
-             y=\"{:.1}\" text-anchor=\"end\">{megabytes} MiB</text>",
-            LEFT + WIDTH,
-            LEFT - 6.0,
-            y + 4.0
-        );
-    }
-    for part in 0..=4 {
-        let requests = all * part / 4;
-        let _ = writeln!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{requests}</text>",
-            across(requests),
-            TOP + HEIGHT + 18.0
-        );
-    }
-    for (value, colour, name, y) in [
-        ((|sample| sample.resident_kb) as fn(&Sample) -> u64, "#1f6feb", "resident", 16.0),
-        (|sample| sample.anonymous_kb, "#d9480f", "anonymous", 32.0),
-    ] {
-        let _ = writeln!(
-            svg,
-            "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\" points=\"{}\"/><text x=\"{}\" \
-             y=\"{y}\" fill=\"{colour}\" text-anchor=\"end\">{name} memory over requests</text>",
-            line(value).trim_end(),
-            LEFT + WIDTH
-        );
-    }
-    svg + "</svg>\n"
+    let lines = vec![
+        line("resident", "#1f6fb4", |sample| sample.resident_kb),
+        line("anonymous", "#c0392b", |sample| sample.anonymous_kb),
+    ];
+    Chart { across, up, lines }.to_string()
 }
-
-/// Of the plot, in its units.
-const LEFT: f64 = 64.0;
-const TOP: f64 = 40.0;
-const WIDTH: f64 = 630.0;
-const HEIGHT: f64 = 225.0;
 
 const CLIENTS: usize = 8;
 /// Requests between two samples.

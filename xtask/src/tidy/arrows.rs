@@ -10,9 +10,10 @@ use crate::command;
 use crate::workspace::Workspace;
 
 /// Each crate and the crates of ours that it may depend on.
-const ARROWS: [(&str, Allowed); 15] = [
-    ("bench", Allowed::Only(&["lambda-api"])),
-    ("bench-herd", Allowed::Only(&["core", "vault"])),
+const ARROWS: [(&str, Allowed); 16] = [
+    ("bench", Allowed::Only(&["bench-chart", "lambda-api"])),
+    ("bench-chart", Allowed::Only(&[])),
+    ("bench-herd", Allowed::Only(&["bench-chart", "core", "vault"])),
     ("bench-program", Allowed::Only(&[])),
     ("chaos", Allowed::Any),
     ("cli", Allowed::Only(&["core", "devvault", "host", "vault"])),
