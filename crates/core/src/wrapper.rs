@@ -43,16 +43,6 @@ impl Category {
     /// All of them, in the order of their exit codes.
     pub const ALL: [Self; 3] = [Self::SecretUnavailable, Self::NotExecutable, Self::NotFound];
 
-    /// The category of this name, as the extension's refusal gives it in the header `Strongroom-Error`.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|category| category.name() == name)
-    }
-
-    /// Its name: letters only, as [`Self::error_type`] ends with it.
-    pub fn name(self) -> &'static str {
-        self.error_type().trim_start_matches(TYPES)
-    }
-
     /// The process's exit code, as shells and those of coreutils' programs that execute others have it.
     /// <https://www.gnu.org/software/coreutils/manual/html_node/env-invocation.html>
     pub fn exit_code(self) -> u8 {
@@ -87,8 +77,6 @@ impl Category {
     }
 }
 
-const TYPES: &str = "Runtime.Strongroom";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,17 +89,8 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), Category::ALL.len() + 1);
         for category in Category::ALL {
-            let kept = category.error_type().strip_prefix(TYPES).unwrap();
+            let kept = category.error_type().strip_prefix("Runtime.").unwrap();
             assert!(kept.bytes().all(|byte| byte.is_ascii_alphabetic()));
-        }
-    }
-
-    #[test]
-    fn a_refusal_names_its_category() {
-        let named = Category::from_name("SecretUnavailable");
-        assert_eq!(named, Some(Category::SecretUnavailable));
-        for unknown in ["", "Exec2", "secretunavailable"] {
-            assert_eq!(Category::from_name(unknown), None, "{unknown}");
         }
     }
 }

@@ -67,7 +67,6 @@ pub(crate) fn read(source: &mut impl Read) -> Result<Answer, Broken> {
 
 /// What of an answer's head matters.
 struct Head {
-    category: Category,
     length: usize,
     status: u16,
 }
@@ -104,9 +103,7 @@ impl Head {
         if length > largest {
             return Err(Broken::Garbled("is longer than any that can be used"));
         }
-        let category = value("strongroom-error").and_then(Category::from_name);
-        let category = category.unwrap_or(Category::SecretUnavailable);
-        Ok(Some((Self { category, length, status }, begin)))
+        Ok(Some((Self { length, status }, begin)))
     }
 
     fn with(self, body: Zeroizing<Vec<u8>>) -> Answer {
@@ -114,7 +111,8 @@ impl Head {
             200 => Answer::Variables(body),
             _ => {
                 let message = String::from_utf8_lossy(&body).trim().to_owned();
-                let failure = Failure { category: self.category, message, hint: None };
+                let category = Category::SecretUnavailable;
+                let failure = Failure { category, message, hint: None };
                 if self.status == FORBIDDEN {
                     Answer::TooLate(failure)
                 } else {
@@ -223,13 +221,11 @@ mod tests {
         assert_eq!(said(&answer("200 OK", BYTES, "")), "variables ");
         let unavailable = "Runtime.StrongroomSecretUnavailable: no secret at kv/data/app";
         let text = " no secret at kv/data/app\n";
-        let named = format!("{TEXT}\r\nStrongroom-Error: SecretUnavailable");
-        assert_eq!(said(&answer("503 Service Unavailable", &named, text)), unavailable);
-        assert_eq!(said(&answer("404 Not Found", TEXT, text)), unavailable);
-        let odd = format!("{TEXT}\r\nStrongroom-Error: Something Else");
-        assert_eq!(said(&answer("500 Oh", &odd, text)), unavailable);
+        for status in ["503 Service Unavailable", "404 Not Found", "500 Oh"] {
+            assert_eq!(said(&answer(status, TEXT, text)), unavailable);
+        }
         let too_late = "too late: no secret at kv/data/app";
-        assert_eq!(said(&answer("403 Forbidden", &named, text)), too_late);
+        assert_eq!(said(&answer("403 Forbidden", TEXT, text)), too_late);
     }
 
     #[test]

@@ -150,8 +150,7 @@ pub(crate) fn variables(body: impl AsRef<[u8]>) -> Vec<u8> {
 
 /// An answer in words.
 pub(crate) fn refusal(message: &str) -> Vec<u8> {
-    let kind = "text/plain; charset=utf-8\r\nStrongroom-Error: SecretUnavailable";
-    answer("503 Service Unavailable", kind, message.as_bytes())
+    answer("503 Service Unavailable", "text/plain; charset=utf-8", message.as_bytes())
 }
 
 /// An answer with this status, content type and body.

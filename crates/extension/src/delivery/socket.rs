@@ -296,9 +296,8 @@ fn explained(failure: &Failure) -> Arc<str> {
 fn text(status: StatusCode, text: &str) -> Response<AnswerBody> {
     let mut response = Response::new(AnswerBody::whole(Bytes::copy_from_slice(text.as_bytes())));
     *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    headers.insert("strongroom-error", HeaderValue::from_static("SecretUnavailable"));
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 
