@@ -111,7 +111,13 @@ pub fn parse(id: u16, host: &str, answer: &[u8]) -> Result<Vec<Record>, Error> {
 /// Puts records in the order in which they should be tried: by priority, and within one at random
 /// according to their weights. `random(n)` gives a number below `n`.
 pub fn order(records: &mut [Record], random: &mut dyn FnMut(u32) -> u32) {
-    records.sort_by_key(|record| (record.priority, record.weight));
+    // By hand, as there are few: a sort of the library would be 5 KB of the layer.
+    for index in 1..records.len() {
+        let key = |record: &Record| (record.priority, record.weight);
+        let new = key(&records[index]);
+        let at = records[..index].partition_point(|before| key(before) <= new);
+        records[at..=index].rotate_right(1);
+    }
     let mut from = 0;
     while from < records.len() {
         let priority = records[from].priority;
