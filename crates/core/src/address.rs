@@ -168,11 +168,20 @@ impl fmt::Display for Scheme {
 
 fn split_port(authority: &str) -> Result<(&str, Option<u16>), AddressError> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or(AddressError::Host)?;
-        (host, rest.strip_prefix(':').unwrap_or_default())
+        // Only an IPv6 address stands in brackets.
+        let (host, rest) = rest
+            .split_once(']')
+            .filter(|(host, _)| host.contains(':'))
+            .ok_or(AddressError::Host)?;
+        let port =
+            if rest.is_empty() { "" } else { rest.strip_prefix(':').ok_or(AddressError::Host)? };
+        (host, port)
     } else {
         authority.split_once(':').unwrap_or((authority, ""))
     };
+    if host.contains(['[', ']']) {
+        return Err(AddressError::Host);
+    }
     if port.is_empty() {
         return Ok((host, None));
     }
@@ -210,7 +219,11 @@ mod tests {
         check("://bad", Err(AddressError::Scheme));
         check("http://", Err(AddressError::Host));
         check("http://:80", Err(AddressError::Host));
+        for nonsense in ["[[]", "[a]", "[::1", "[::1]x", "[]", "a[", "a]", "[:[]", "[[::1]]"] {
+            check(&format!("http://{nonsense}"), Err(AddressError::Host));
+        }
         check("http://a:b", Err(AddressError::Port));
+        check("http://[::1]:b", Err(AddressError::Port));
         check("http://a:0", Err(AddressError::Port));
         assert_eq!(Address::parse(" http://a"), Err(AddressError::Blank));
         assert_eq!(Address::parse("unix:///tmp/s"), Ok(Address::Unix("/tmp/s".into())));
