@@ -71,6 +71,8 @@ struct Known {
     excused_until: Micros,
     /// The number of the value that the file had when it was last looked at.
     file: Option<usize>,
+    /// When the invocation that is judged began, in simulated time.
+    invoked: Micros,
     /// When the generation of processes that serves began to start.
     generation: Micros,
     is_ending: bool,
@@ -121,6 +123,7 @@ impl Oracle {
                 self.known.set_back += seconds * 1_000_000;
             }
         }
+        self.known.invoked = played.invoked;
         self.note_revocation(played, played.begun);
         let has_init_failed = self.observe(environment, history);
         let invocation = &played.invocation;
@@ -132,7 +135,7 @@ impl Oracle {
                 Ok(report) => {
                     self.judge_report(played, &report, environment, history);
                     if let Some(leases) = &world.leases {
-                        self.judge_leased(played, &report, environment, history, leases);
+                        self.judge_leased(played, &report, environment, leases);
                     }
                 }
                 Err(error) => self.note(Kind::Crash, format!("no report: {error}")),
@@ -170,11 +173,12 @@ impl Oracle {
         }
     }
 
-    /// Whether a line says why a file is older than it should be. What the extension wrote before it asked for the next
-    /// event may still be in the pipe to the host when the invocation is over.
+    /// Whether a line says why a file is older than it should be: a new one, or one from not long before the invocation
+    /// began, when it was decided what is due. What the extension wrote before it asked for the next event may still be in
+    /// the pipe to the host when the invocation is over.
     fn is_excused(&mut self, environment: &Environment, history: &History) -> bool {
         let deadline = Instant::now() + ON_ITS_WAY;
-        while history.now() >= self.known.excused_until {
+        while self.known.invoked >= self.known.excused_until {
             if Instant::now() > deadline {
                 return false;
             }

@@ -7,7 +7,6 @@ use strongroom_chaos::{Micros, Report};
 use strongroom_tests::stage::Environment;
 
 use super::{Kind, LATELY, Oracle};
-use crate::history::History;
 use crate::leases::{Leases, TTL};
 use crate::plan::Trouble;
 use crate::world::{LEASED_FILE, Played};
@@ -19,24 +18,23 @@ impl Oracle {
         played: &Played,
         report: &Report,
         environment: &Environment,
-        history: &History,
         leases: &Leases,
     ) {
         match report.files.get(1) {
             Some(Ok(content)) => {
                 self.judge_pair(content, leases);
             }
-            Some(Err(error)) => self.judge_missing(error, history),
+            Some(Err(error)) => self.judge_missing(error),
             None => {}
         }
         let path = LEASED_FILE.strip_prefix("/tmp/").unwrap_or(LEASED_FILE);
         match fs::read_to_string(environment.host.tmp().join(path)) {
             Ok(content) => {
                 if let Some(user) = self.judge_pair(&content, leases) {
-                    self.judge_lease(&user, played, history, leases);
+                    self.judge_lease(&user, played, leases);
                 }
             }
-            Err(error) => self.judge_missing(&error.to_string(), history),
+            Err(error) => self.judge_missing(&error.to_string()),
         }
     }
 
@@ -58,8 +56,10 @@ impl Oracle {
     }
 
     /// After an invocation the lease lives, as far as the extension can know, or a line says why not.
-    fn judge_lease(&mut self, user: &str, played: &Played, history: &History, leases: &Leases) {
-        if history.now() < self.known.excused_until || self.was_troubled(Trouble::OUTAGES, LATELY) {
+    fn judge_lease(&mut self, user: &str, played: &Played, leases: &Leases) {
+        if self.known.invoked < self.known.excused_until
+            || self.was_troubled(Trouble::OUTAGES, LATELY)
+        {
             return;
         }
         let granted = leases.granted(user);

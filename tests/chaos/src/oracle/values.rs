@@ -72,7 +72,7 @@ impl Oracle {
                     }
                 }
                 Ok(None) => self.note(Kind::WrongValue, format!("a file holds {file:?}")),
-                Err(error) => self.judge_missing(error, history),
+                Err(error) => self.judge_missing(error),
             }
         }
     }
@@ -82,7 +82,7 @@ impl Oracle {
         let path = FILE.strip_prefix("/tmp/").unwrap_or(FILE);
         let content = match fs::read_to_string(environment.host.tmp().join(path)) {
             Ok(content) => content,
-            Err(error) => return self.judge_missing(&error.to_string(), history),
+            Err(error) => return self.judge_missing(&error.to_string()),
         };
         let Some(number) = in_file(&content) else {
             return self.note(Kind::WrongValue, format!("the file holds {content:?}"));
@@ -104,10 +104,10 @@ impl Oracle {
     }
 
     /// Only an environment that started without Vault may lack its file, and says so.
-    pub(super) fn judge_missing(&mut self, error: &str, history: &History) {
+    pub(super) fn judge_missing(&mut self, error: &str) {
         let is_lazy =
             self.known.settings.is_some_and(|settings| settings.on_outage == OnOutage::Lazy);
-        if !is_lazy || history.now() >= self.known.excused_until {
+        if !is_lazy || self.known.invoked >= self.known.excused_until {
             self.note(Kind::WrongValue, format!("the file cannot be read: {error}"));
         }
     }
