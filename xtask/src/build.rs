@@ -136,6 +136,9 @@ fn for_layer(
         let tools = zig.parent().context("cargo-zigbuild lies in a folder")?;
         build.arg("zigbuild").env("PATH", path_with(tools.to_owned())?);
     }
+    if profile != Profile::Lab.name() {
+        build.arg("--config").arg(without_places(&target)?);
+    }
     let path = executable(build.args(["--target", &target]).args(features), package, profile)?;
     Ok(Executable { path, target: Some(target) })
 }
@@ -160,6 +163,21 @@ fn fetch_target(workspace: &Workspace, target: &str) -> Result<()> {
     let mut add = workspace.command("rustup");
     add.args(["target", "add", target]).stdin(Stdio::null()).stdout(Stdio::null());
     command::run(&mut add).with_context(|| format!("the target {target} cannot be fetched"))
+}
+
+/// What has the compiler leave out where this machine keeps the sources of libraries: it would stand in the binary with
+/// each of their files in which something can panic, 6 KB in all, and be another on another machine.
+fn without_places(target: &str) -> Result<String> {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
+    let sources = home.context("there is no home directory")?.join("registry/src");
+    let entries = std::fs::read_dir(&sources);
+    let entries = entries.with_context(|| format!("cannot read {}", sources.display()))?;
+    let flags =
+        entries.map(|entry| Ok(format!("--remap-path-prefix={}/=", entry?.path().display())));
+    let flags: Result<Vec<String>> = flags.collect();
+    // What is a list of texts in JSON is one in TOML, too.
+    Ok(format!("target.{target}.rustflags={}", serde_json::to_string(&flags?)?))
 }
 
 /// `PATH` with one more folder in front.
