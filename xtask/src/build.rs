@@ -127,10 +127,10 @@ fn for_layer(
     }
     let mut build = workspace.cargo();
     if arch == Arch::host() {
-        // As .cargo/config.toml says for x86_64, and for the same reason.
+        // As .cargo/config.toml says for x86_64, and for the same reasons.
         let suffix = target.replace('-', "_");
         build.arg("build").env(format!("CC_{suffix}"), "gcc");
-        build.env(format!("CFLAGS_{suffix}"), "-U_FORTIFY_SOURCE -fno-stack-protector");
+        build.env(format!("CFLAGS_{suffix}"), C_FLAGS);
     } else {
         let zig = Bed::Zig.install(workspace)?;
         let tools = zig.parent().context("cargo-zigbuild lies in a folder")?;
@@ -150,6 +150,10 @@ fn for_layer(
 pub(crate) fn command_line(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
     executable(workspace.cargo().arg("build"), "strongroom-cli", profile.name())
 }
+
+/// What the machine's gcc is told when it compiles ring's C code for musl.
+const C_FLAGS: &str =
+    "-U_FORTIFY_SOURCE -fno-stack-protector -fno-asynchronous-unwind-tables -fno-unwind-tables";
 
 /// Makes the target's standard library available.
 fn fetch_target(workspace: &Workspace, target: &str) -> Result<()> {

@@ -48,7 +48,6 @@ pub fn request(
             method: "POST",
             host: endpoint.host(),
             path: endpoint.url().path(),
-            query: &[],
             headers: &[("Content-Type", FORM)],
             body: body.as_bytes(),
         },

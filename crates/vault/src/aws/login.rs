@@ -40,7 +40,6 @@ pub fn body(
         method: "POST",
         host: endpoint.host(),
         path: endpoint.url().path(),
-        query: &[],
         headers: &signed_headers,
         body: BODY.as_bytes(),
     };
@@ -176,7 +175,6 @@ mod tests {
             method: "POST",
             host: "sts.eu-west-1.amazonaws.com",
             path: "/",
-            query: &[],
             headers: &signed,
             body: sent.as_bytes(),
         };

@@ -1,6 +1,6 @@
 //! AWS Signature Version 4, for requests signed in their headers.
 //!
-//! Not here: signatures in the query string, chunked bodies, and the exceptions made for S3.
+//! Not here: queries, signatures in the query string, chunked bodies, and the exceptions made for S3.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
 
 use std::fmt::Write as _;
@@ -26,8 +26,6 @@ pub struct Request<'a> {
     pub host: &'a str,
     /// The path as it will be sent: absolute, percent-encoded, without dot segments.
     pub path: &'a str,
-    /// The parameters of the query, in any order, not yet percent-encoded.
-    pub query: &'a [(&'a str, &'a str)],
     /// Further headers to sign, in any order and letter case.
     pub headers: &'a [(&'a str, &'a str)],
     /// The body as it will be sent.
@@ -115,17 +113,15 @@ fn canonical_request(
 
     // Roomy, so that the buffer with the session token is not left behind by a reallocation.
     let size: usize = headers.iter().map(|(name, value)| 2 * name.len() + value.len() + 3).sum();
-    let query: usize = request.query.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
-    let size = size + 3 * (request.path.len() + query) + 128;
+    let size = size + 3 * request.path.len() + 128;
     let mut canonical = Zeroizing::new(String::with_capacity(size));
     let mut names = String::with_capacity(size / 2);
 
     canonical.push_str(request.method);
     canonical.push('\n');
     percent::encode(&mut canonical, request.path, b"/");
-    canonical.push('\n');
-    push_query(&mut canonical, request.query);
-    canonical.push('\n');
+    // No query.
+    canonical.push_str("\n\n");
     for (index, (name, value)) in headers.iter().enumerate() {
         if index > 0 && headers[index - 1].0 == *name {
             canonical.push(',');
@@ -145,22 +141,6 @@ fn canonical_request(
     canonical.push('\n');
     canonical.push_str(&hex(digest::digest(&digest::SHA256, request.body).as_ref()));
     (canonical, names)
-}
-
-fn push_query(canonical: &mut String, query: &[(&str, &str)]) {
-    let mut parameters: Vec<String> = query
-        .iter()
-        .map(|(name, value)| {
-            let mut parameter = String::with_capacity(name.len() + value.len() + 1);
-            percent::encode(&mut parameter, name, b"");
-            // Below every character of an encoded name, so that `a=` sorts before `a-b=`.
-            parameter.push('\0');
-            percent::encode(&mut parameter, value, b"");
-            parameter
-        })
-        .collect();
-    parameters.sort_unstable();
-    canonical.push_str(&parameters.join("&").replace('\0', "="));
 }
 
 /// Trims a header's value and makes each run of blanks in it one blank.
