@@ -248,7 +248,7 @@ impl Session {
     async fn try_to_log_in(&self, login: &Login, deadline: Deadline) -> Result<Token, Error> {
         let is_start = !self.lock().has_begun;
         let perseveres = self.perseveres || is_start;
-        let mut tries = 0;
+        let (mut tries, mut answered) = (0, None);
         loop {
             let error = match login.log_in(&self.client, deadline).await {
                 Err(error) if error.is_retryable() => error,
@@ -258,7 +258,7 @@ impl Session {
             let pause = pace::pause_after(&error, Request::Login, tries);
             let left = deadline.after(self.client.clock().now());
             if is_last || !self.client.retries_as_it_sees_fit() {
-                return Err(error);
+                return Err(telling(error, answered));
             }
             if pause >= left {
                 if is_start && !self.perseveres && error.cause() == Cause::Overload {
@@ -266,11 +266,13 @@ impl Session {
                     // add to the load.
                     tokio::time::sleep(left.saturating_sub(LAST_WORDS)).await;
                 }
-                return Err(error);
+                return Err(telling(error, answered));
             }
             self.client.note_retry(&error);
             tokio::time::sleep(pause).await;
             tries += 1;
+            // A client would only want to know that it is to come again.
+            answered = (is_start && !self.perseveres).then(|| telling(error, answered));
         }
     }
 
@@ -339,6 +341,15 @@ impl Session {
     }
 }
 
+/// Of the last two failures the one that says more: that Vault is not asked for a while says neither whose matter it is
+/// nor what to do.
+fn telling(last: Error, before: Option<Error>) -> Error {
+    match (last, before) {
+        (Error::Unavailable { .. }, Some(before)) => before,
+        (last, _) => last,
+    }
+}
+
 /// How often a login is tried again where others wait for its end.
 const LOGIN_RETRIES: u32 = 2;
 /// What is left of a deadline for the reason to be told.
@@ -349,3 +360,29 @@ const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);
 const RENEWAL_PATIENCE: Duration = Duration::from_millis(500);
 /// How long no renewal is tried after one that got no answer.
 const RENEWAL_PAUSE: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed() -> Error {
+        let request = "PUT /v1/auth/aws/login".to_owned();
+        Error::Refused { status: 503, request, errors: "Vault is sealed".into(), retry_after: None }
+    }
+
+    fn not_asked() -> Error {
+        Error::Unavailable { seconds: 1, cause: "Vault answered 503".into() }
+    }
+
+    #[test]
+    fn a_login_that_is_given_up_tells_what_vault_said_last_and_not_that_it_is_not_asked() {
+        let check = |last: Error, before: Option<Error>, expect: &str| {
+            let told = telling(last, before).to_string();
+            assert!(told.contains(expect), "{told}");
+        };
+        check(not_asked(), Some(sealed()), "Vault is sealed");
+        check(sealed(), Some(not_asked()), "Vault is sealed");
+        check(Error::Busy, Some(sealed()), "all connections");
+        check(not_asked(), None, "requests fail at once");
+    }
+}
