@@ -50,9 +50,10 @@ async fn who_waits_in_vain_is_told_why_before_the_invocation_times_out() {
     let begun = Instant::now();
     let seen = environment.invoke(&[], &[SECRET_URL]).await;
     assert!(begun.elapsed() < Duration::from_secs(6));
-    // Login and request have the same deadline: either may be the first to say so.
-    let status = &seen["get"][0]["status"];
-    assert!(status == 503 || status == 504, "{seen}");
+    // Login and request have the same deadline: either may be the first to say so, and the login's last try may have been
+    // the one that asked Vault again.
+    let status = seen["get"][0]["status"].as_u64();
+    assert!(matches!(status, Some(500 | 503 | 504)), "{seen}");
     let body = seen["get"][0]["body"].as_str().unwrap();
     let address = stage.faults.address().to_string();
     assert!(body.contains(&address) && body.contains("cannot connect"), "{body}");
