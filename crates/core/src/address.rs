@@ -68,6 +68,11 @@ impl Address {
         Origin::parse(text).map(Self::Tcp)
     }
 
+    /// Whether it is reached by TLS.
+    pub fn is_https(&self) -> bool {
+        matches!(self, Self::Tcp(origin) if origin.scheme == Scheme::Https)
+    }
+
     /// What stands before `/v1`, without a slash at the end.
     pub fn path_prefix(&self) -> &str {
         match self {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Response, StatusCode};
-use strongroom_core::address::{Address, Scheme};
+use strongroom_core::address::Address;
 use strongroom_core::document::Document;
 use strongroom_core::lease::Lease;
 use strongroom_core::reference::SecretId;
@@ -69,7 +69,7 @@ impl Client {
         limits: Limits,
         user_agent: &'static str,
     ) -> Result<Self, Error> {
-        if matches!(&settings.address, Address::Tcp(origin) if origin.scheme == Scheme::Https) {
+        if settings.address.is_https() {
             connector.load()?;
         }
         let connector = Arc::new(connector);

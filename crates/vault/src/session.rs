@@ -248,6 +248,8 @@ impl Session {
     async fn try_to_log_in(&self, login: &Login, deadline: Deadline) -> Result<Token, Error> {
         let is_start = !self.lock().has_begun;
         let perseveres = self.perseveres || is_start;
+        // Init ends with it, and nobody else is told.
+        let ends_init = is_start && !self.perseveres;
         let (mut tries, mut answered) = (0, None);
         loop {
             let error = match login.log_in(&self.client, deadline).await {
@@ -261,7 +263,7 @@ impl Session {
                 return Err(telling(error, answered));
             }
             if pause >= left {
-                if is_start && !self.perseveres && error.cause() == Cause::Overload {
+                if ends_init && error.cause() == Cause::Overload {
                     // Lambda answers the end of an init with the next, which asks at once: an early end would only
                     // add to the load.
                     tokio::time::sleep(left.saturating_sub(LAST_WORDS)).await;
@@ -272,7 +274,7 @@ impl Session {
             tokio::time::sleep(pause).await;
             tries += 1;
             // A client would only want to know that it is to come again.
-            answered = (is_start && !self.perseveres).then(|| telling(error, answered));
+            answered = ends_init.then(|| telling(error, answered));
         }
     }
 

@@ -96,8 +96,7 @@ impl Client {
             return self.pool.send(&mut request, deadline).await;
         }
         let origin = Origin::parse(&location).map_err(|_| refused("to what is no address"))?;
-        let was_https = matches!(&self.settings.address, Address::Tcp(origin) if origin.scheme == Scheme::Https);
-        if was_https && origin.scheme == Scheme::Http {
+        if self.settings.address.is_https() && origin.scheme == Scheme::Http {
             return Err(refused(
                 "from https to http, which would show the token to everyone between",
             ));

@@ -39,13 +39,8 @@ fn destroy(practice: &Practice, secret_id: &str) {
     practice.vault.write(&format!("{ROLE}/secret-id/destroy"), &json!({"secret_id": secret_id}));
 }
 
-/// A wrapping token for what the answer to this request holds.
-fn wrapped(practice: &Practice, path: &str, body: &Value) -> String {
-    practice.vault.wrapped(path, body, "5m")
-}
-
 fn wrapped_secret_id(practice: &Practice) -> String {
-    wrapped(practice, &format!("{ROLE}/secret-id"), &json!({}))
+    practice.vault.wrapped(&format!("{ROLE}/secret-id"), &json!({}), "5m")
 }
 
 fn give_wrapped(practice: &mut Practice, wrapping_token: &str) {
@@ -144,7 +139,8 @@ async fn a_wrapping_token_that_was_made_elsewhere_is_not_unwrapped() {
     let Some(mut practice) = practice_of_approle(test, json!({})) else { return };
     // Who stole the right one can wrap what was in it again, but not as the auth method.
     let secret_id = new_secret_id(&practice);
-    let forged = wrapped(&practice, "sys/wrapping/wrap", &json!({"secret_id": secret_id}));
+    let wrapped = json!({"secret_id": secret_id});
+    let forged = practice.vault.wrapped("sys/wrapping/wrap", &wrapped, "5m");
     give_wrapped(&mut practice, &forged);
     let said = ["STRONGROOM_APPROLE_SECRET_ID", "auth/approle", "sys/wrapping/wrap"];
     check_failure(&practice, Category::Config, &said, &[&forged, &secret_id]).await;

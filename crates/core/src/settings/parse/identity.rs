@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use super::Parser;
-use crate::address::{Address, Scheme};
 use crate::settings::{
     AppRole, AppRoleSecretId, AssumedRole, AwsIam, Certificate, Credential, CredentialSource,
     Identity, Jwt, Vault, variables as v,
@@ -157,8 +156,7 @@ impl Parser<'_> {
                 "is unset: set it and VAULT_CLIENT_KEY to the certificate to log in with and its key",
             );
         }
-        let shows_certificate = |vault: &Vault| matches!(&vault.address, Address::Tcp(origin) if origin.scheme == Scheme::Https);
-        if vault.is_some_and(|vault| !shows_certificate(vault)) {
+        if vault.is_some_and(|vault| !vault.address.is_https()) {
             self.findings.error(
                 v::STRONGROOM_AUTH_METHOD,
                 "is cert, and a certificate is shown by TLS only: give Vault an address with https://",
