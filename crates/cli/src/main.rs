@@ -1,6 +1,7 @@
 //! The operator's command line of Strongroom. This file reads the arguments, runs what they
 //! name until it ends or a signal comes, and is the only place that decides the exit code.
 
+mod aws;
 mod explain;
 mod lab;
 mod table;

@@ -3,6 +3,7 @@
 mod answer;
 mod exchange;
 mod forward;
+mod logical;
 mod request;
 mod wrapping;
 
@@ -30,6 +31,7 @@ use crate::token::{Token, TokenKind, TokenOrigin};
 
 pub use answer::LeaseRenewal;
 use answer::MountAnswer;
+pub use logical::{Reply, Request};
 use request::OwnRequest;
 
 /// A client of one Vault.
