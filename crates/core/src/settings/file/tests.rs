@@ -78,6 +78,19 @@ fn secrets_become_the_variables_one_would_set_by_hand() {
 }
 
 #[test]
+fn what_is_for_the_command_line_is_passed_over() {
+    check(
+        "VAULT_ADDR = 'a'\n[setup]\nregion = 1.5\nlist = [ { a = 1 } ]\nb.c = {}\n[setup.vault]\nVAULT_ADDR = 'b'\n\
+         [[setup.function]]\nname = 'f'\n[[secret]]\npath = 'p'\nfile = 'f'",
+        &["VAULT_ADDR=a", "VAULT_SECRET_FILE_1=f", "VAULT_SECRET_PATH_1=p"],
+    );
+    check_errors(
+        "setup = 1",
+        &["s.toml:1: setup is no setting of this version: check its spelling in docs/variables.md"],
+    );
+}
+
+#[test]
 fn mistakes_of_toml_are_told_with_their_line() {
     check_errors(
         "VAULT_AUTH_ROLE = \"app\"\nVAULT_ADDR \"x\"\n",
@@ -157,7 +170,7 @@ fn what_has_no_place_in_the_file_is_refused_by_name_and_line() {
             "s.toml:4: VAULT_TOKEN holds a NUL character",
         ],
     );
-    let table = "is no table of a settings file: the only one is [[secret]]";
+    let table = "is no table of a settings file: it has [[secret]] and [setup]";
     check_errors(
         "[vault]\naddr = 1.5\n[[secrets]]\nx = 1\n[secret]\npath = 'a'\n[a.b]",
         &[

@@ -1,4 +1,5 @@
-//! What of TOML a settings file may hold: pairs at the top, and in the tables of `[[secret]]`.
+//! What of TOML a settings file may hold: pairs at the top, and in the tables of `[[secret]]`; `[setup]` and the tables
+//! within it are the command line's, and nothing in them is looked at here.
 //!
 //! A walk over the events of `toml_parser`, because a whole document model is 48 KB more in the
 //! layer. All else that TOML knows is refused by name and line. <https://toml.io/en/v1.0.0>
@@ -91,10 +92,10 @@ struct Walk<'a> {
 
 #[derive(Clone, Copy)]
 enum Place {
+    /// In a table that has been refused, or is not for the layer.
+    Elsewhere,
     Secret,
     Top,
-    /// In a table that has been refused.
-    Unknown,
 }
 
 impl Walk<'_> {
@@ -109,19 +110,20 @@ impl Walk<'_> {
         (key, line)
     }
 
-    fn refuse_table(&mut self) {
-        self.place = Place::Unknown;
+    /// Passes over a table that is no `[[secret]]`; it is a mistake unless it is one for the command line.
+    fn pass_over_table(&mut self) {
+        self.place = Place::Elsewhere;
+        let is_of_setup = self.keys.first().is_some_and(|(first, _)| first == "setup");
         let (name, line) = self.take_key();
-        self.mistake(
-            line,
-            format!("[{name}]"),
-            "is no table of a settings file: the only one is [[secret]]",
-        );
+        if !is_of_setup {
+            let problem = "is no table of a settings file: it has [[secret]] and [setup]";
+            self.mistake(line, format!("[{name}]"), problem);
+        }
     }
 
     fn refuse_value(&mut self, problem: &str) {
         let (key, line) = self.take_key();
-        if !matches!(self.place, Place::Unknown) {
+        if !matches!(self.place, Place::Elsewhere) {
             self.mistake(line, key, problem);
         }
     }
@@ -138,7 +140,7 @@ impl Walk<'_> {
 
 impl EventReceiver for Walk<'_> {
     fn std_table_close(&mut self, _: Span, _: &mut dyn ErrorSink) {
-        self.refuse_table();
+        self.pass_over_table();
     }
 
     fn array_table_close(&mut self, _: Span, _: &mut dyn ErrorSink) {
@@ -149,7 +151,7 @@ impl EventReceiver for Walk<'_> {
                 self.place = Place::Secret;
                 self.keys.clear();
             }
-            _ => self.refuse_table(),
+            _ => self.pass_over_table(),
         }
     }
 
