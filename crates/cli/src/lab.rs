@@ -10,7 +10,6 @@ mod function;
 mod practice;
 mod report;
 mod setup;
-mod steps;
 mod vault;
 
 use std::cell::OnceCell;
@@ -25,8 +24,8 @@ use self::environment::Layer;
 pub(crate) use self::function::compiled::{is_sample_function, sample_function};
 use self::function::{Sample, Sight};
 use self::report::Report;
-use self::steps::Steps;
 use self::vault::Kind;
+use crate::steps::Steps;
 
 /// Run the whole practice on this machine: Vault, AWS, a function with the layer, and the proofs
 ///

@@ -4,6 +4,7 @@
 mod aws;
 mod explain;
 mod lab;
+mod steps;
 mod table;
 
 use std::cell::OnceCell;

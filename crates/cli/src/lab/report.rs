@@ -22,7 +22,7 @@ struct Object<'a> {
     ok: bool,
     vault: VaultObject<'a>,
     runtime: &'a str,
-    steps: Vec<StepObject>,
+    steps: Vec<StepObject<'a>>,
     checks: Vec<CheckObject<'a>>,
 }
 
@@ -33,8 +33,8 @@ struct VaultObject<'a> {
 }
 
 #[derive(Serialize)]
-struct StepObject {
-    name: &'static str,
+struct StepObject<'a> {
+    name: &'a str,
     ms: f64,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Report<'a> {
                 .steps
                 .taken()
                 .iter()
-                .map(|step| StepObject { name: step.name, ms: milliseconds(step.took) })
+                .map(|step| StepObject { name: &step.name, ms: milliseconds(step.took) })
                 .collect(),
             checks: findings
                 .checks
@@ -188,7 +188,7 @@ fn sights(moments: &[Moment], reveal: bool) -> Table {
 fn steps(findings: &Findings) -> Table {
     let mut table = table(["step", "ms"]);
     for step in findings.steps.taken() {
-        table.add_row([step.name.to_owned(), format!("{:.1}", milliseconds(step.took))]);
+        table.add_row([step.name.clone(), format!("{:.1}", milliseconds(step.took))]);
     }
     if let Some(column) = table.column_mut(1) {
         column.set_cell_alignment(CellAlignment::Right);

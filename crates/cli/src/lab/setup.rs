@@ -6,9 +6,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
 use super::aws;
-use super::steps::Steps;
 use super::vault::Server;
 use super::vault::api::Client;
+use crate::steps::Steps;
 
 /// Where the secrets engine is mounted; the word `data` in it is a mount's good right.
 pub(crate) const MOUNT: &str = "kv/data/test";

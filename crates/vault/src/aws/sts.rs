@@ -310,6 +310,18 @@ const OTHERS: [Partition; 7] = [
     },
 ];
 
+/// The name of the partition that a region is of, such as `aws-cn`.
+#[must_use]
+pub fn partition_of(region: &str) -> &'static str {
+    partition(region).name
+}
+
+/// The regional endpoint by IPv4, such as `https://sts.eu-central-1.amazonaws.com`.
+#[must_use]
+pub fn regional_url(region: &str) -> String {
+    format!("https://{}", regional_host(region, Cryptography::Usual, Addressing::Ipv4))
+}
+
 fn partition(region: &str) -> &'static Partition {
     OTHERS.iter().find(|other| region.starts_with(other.region_prefix)).unwrap_or(&AWS)
 }

@@ -1,4 +1,4 @@
-//! The steps of the practice as they are taken, on standard error: a line that moves on a
+//! Steps as they are taken, on standard error: a line that moves on a
 //! terminal, plain lines elsewhere.
 
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use std::io::{IsTerminal as _, Write as _};
 /// A step that was taken.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) took: Duration,
 }
 
@@ -36,7 +36,7 @@ impl Steps {
     /// The work's own, with the step's name.
     pub(crate) async fn take<T>(
         &mut self,
-        name: &'static str,
+        name: &str,
         how: &[String],
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
@@ -45,7 +45,7 @@ impl Steps {
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(None, target).with_message(name);
+        let bar = ProgressBar::with_draw_target(None, target).with_message(name.to_owned());
         bar.set_style(
             ProgressStyle::with_template("{spinner} {msg} {elapsed}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner()),
@@ -60,7 +60,7 @@ impl Steps {
         for line in how {
             self.say(&format!("         {line}"));
         }
-        self.taken.push(Step { name, took });
+        self.taken.push(Step { name: name.to_owned(), took });
         outcome.with_context(|| format!("step failed: {name}"))
     }
 
