@@ -13,6 +13,7 @@ mod other_logins;
 mod outage;
 mod refusals;
 mod roles;
+mod setup;
 mod token;
 
 use strongroom_tests::beds::{self, Part, practice, shared_moto};

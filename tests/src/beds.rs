@@ -37,7 +37,7 @@ pub use authority::{Authority, Certified};
 pub use client::{Answer, request};
 pub use jwt::JwtIssuer;
 pub use language::{Language, examples, java, node};
-pub use moto::{AccessKey, Moto, shared_moto};
+pub use moto::{AccessKey, EmptyAccount, Moto, shared_moto};
 pub use network::in_private_network;
 pub use postgres::Postgres;
 pub use process::Process;
@@ -77,6 +77,8 @@ pub mod practice {
 pub enum Part {
     /// cfn-lint: `STRONGROOM_CFN_LINT`.
     CfnLint,
+    /// The built command line: `STRONGROOM_CLI`.
+    CommandLine,
     /// The built extension: `STRONGROOM_EXTENSION`.
     Extension,
     /// The built example in Go: `STRONGROOM_GO_EXAMPLE`.
@@ -112,6 +114,7 @@ impl Part {
             Self::Postgres => return postgres::missing(),
             Self::PrivateNetwork => return network::missing(),
             Self::CfnLint => "STRONGROOM_CFN_LINT",
+            Self::CommandLine => "STRONGROOM_CLI",
             Self::Extension => "STRONGROOM_EXTENSION",
             Self::GoExample => "STRONGROOM_GO_EXAMPLE",
             Self::Java => "STRONGROOM_JAVA",
@@ -156,6 +159,15 @@ pub fn cfn_lint() -> PathBuf {
     let python = program.with_file_name("python3");
     took_part(&format!("cfn-lint {}", distribution(&python, "cfn-lint")));
     program
+}
+
+/// The path of the built command line.
+///
+/// # Panics
+/// If `STRONGROOM_CLI` is not set.
+#[must_use]
+pub fn command_line() -> PathBuf {
+    path("STRONGROOM_CLI")
 }
 
 /// The path of the built extension.

@@ -8,6 +8,7 @@ pub mod client;
 mod environment;
 pub mod names;
 pub mod practice;
+pub mod site;
 pub mod socket;
 pub mod stub;
 pub mod tap;
@@ -257,6 +258,8 @@ pub fn free_port() -> u16 {
 }
 
 fn install(program: &Path, target: &Path) {
+    let directory = target.parent().expect("a program lies in a directory");
+    fs::create_dir_all(directory).expect("a directory can be made");
     fs::copy(program, target)
         .unwrap_or_else(|error| panic!("cannot copy {}: {error}", program.display()));
     fs::set_permissions(target, fs::Permissions::from_mode(0o755)).expect("a mode can be set");

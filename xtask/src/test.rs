@@ -46,6 +46,7 @@ fn run_all(workspace: &Workspace, quick: bool, filter: &[String]) -> Result<(Rep
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     tests.env("STRONGROOM_EXTENSION", &extension.path);
     tests.env("STRONGROOM_EXEC", &exec_wrapper.path);
+    tests.env("STRONGROOM_CLI", command_line(workspace));
     for (bed, part) in parts {
         // A part that an outer shell names is not a part of this run.
         tests.env_remove(bed.variable());
@@ -81,6 +82,12 @@ fn run_all(workspace: &Workspace, quick: bool, filter: &[String]) -> Result<(Rep
         outcome = outcome.and_then(|()| bail!("{failed} failed"));
     }
     Ok((report, outcome))
+}
+
+/// The command line as `cargo test` has just built it, to test that package, too.
+fn command_line(workspace: &Workspace) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    target.unwrap_or_else(|| workspace.root().join("target")).join("debug/strongroom")
 }
 
 /// Installs a real part, or says in one line why it cannot take part.

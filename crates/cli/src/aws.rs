@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sts::config::http::HttpResponse;
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
@@ -66,9 +68,24 @@ pub(crate) async fn caller(config: &SdkConfig) -> Result<Caller> {
     })
 }
 
-/// An error of the SDK with its causes, which its own text leaves out.
-pub(crate) fn told(error: &(impl std::error::Error + 'static)) -> anyhow::Error {
-    anyhow::Error::msg(strongroom_vault::error::chain(error))
+/// An error of the SDK as AWS says it, which its own text leaves out.
+pub(crate) fn told<E>(error: &SdkError<E, HttpResponse>) -> anyhow::Error
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    let answer = error.raw_response();
+    match (error.code(), error.message(), answer) {
+        (Some(code), Some(message), _) => anyhow!("{code}: {message}"),
+        (Some(code), None, _) => anyhow!("{code}"),
+        // What stands in for AWS may not speak as it does.
+        (None, _, Some(answer)) => {
+            let body = answer.body().bytes().map(String::from_utf8_lossy).unwrap_or_default();
+            let body: String = body.split_whitespace().collect::<Vec<_>>().join(" ");
+            let body: String = body.chars().take(LONGEST_BODY).collect();
+            anyhow!("HTTP status {}: {body}", answer.status().as_u16())
+        }
+        (None, _, None) => anyhow!("{}", strongroom_vault::error::chain(error)),
+    }
 }
 
 /// The machine's certificates, and those of `AWS_CA_BUNDLE`, which AWS's other tools read, too.
@@ -89,3 +106,5 @@ fn tls_context() -> Result<TlsContext> {
 
 /// For a call with all its retries.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of an answer that is not understood, in characters.
+const LONGEST_BODY: usize = 400;

@@ -4,6 +4,7 @@
 mod aws;
 mod explain;
 mod lab;
+mod setup;
 mod steps;
 mod table;
 
@@ -28,6 +29,7 @@ struct Arguments {
 enum Command {
     Explain(explain::Options),
     Lab(lab::Options),
+    Setup(setup::Options),
 }
 
 /// How long tasks may take to end processes and remove directories at the end.
@@ -51,22 +53,25 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> Result<ExitCode> {
+    // What the work has come to, where only a signal ends it.
+    let settled = OnceCell::new();
     match arguments.command {
         Command::Explain(options) => explain::run(&options),
-        Command::Lab(options) => start_lab(options),
+        Command::Lab(options) => until_interrupted(lab::run(options, &settled), &settled),
+        Command::Setup(options) => until_interrupted(setup::run(options), &settled),
     }
 }
 
-fn start_lab(options: lab::Options) -> Result<ExitCode> {
+fn until_interrupted(
+    work: impl Future<Output = Result<ExitCode>>,
+    settled: &OnceCell<ExitCode>,
+) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    // What the work has come to, where only a signal ends it.
-    let settled = OnceCell::new();
     let code = runtime.block_on(async {
-        let work = lab::run(options, &settled);
         // Dropping the work ends every process and removes every directory that it made.
         tokio::select! {
             code = work => code,

@@ -59,17 +59,7 @@ impl Moto {
     /// If `STRONGROOM_MOTO` is not set or moto does not do as asked.
     #[must_use]
     pub fn start() -> Self {
-        let program = super::path("STRONGROOM_MOTO");
-        let mut process =
-            Process::start(Command::new(&program).args(["-H", "127.0.0.1", "-p", "0"]));
-        let address = process.wait_for("address of moto", |line| {
-            line.split_once("Running on ").map(|(_, address)| address.trim().to_owned())
-        });
-        super::took_part(&format!(
-            "moto {}",
-            super::distribution(&sibling_python(&program), "moto")
-        ));
-
+        let (process, address) = launch();
         let seed = Seed { address: &address };
         let session = seed.role_with_session(practice::ROLE);
         seed.role_to_assume();
@@ -90,6 +80,131 @@ impl Moto {
         let principal = serde_json::json!({"Service": "lambda.amazonaws.com"});
         seed.create_role(role, &principal, &serde_json::json!({}));
     }
+}
+
+/// moto with nothing in it but an administrator, for what sets everything up itself.
+#[derive(Debug)]
+pub struct EmptyAccount {
+    /// Where AWS is, such as `http://127.0.0.1:40001`.
+    pub address: String,
+    /// The key of a user that may do everything.
+    pub administrator: AccessKey,
+    _process: Process,
+}
+
+impl EmptyAccount {
+    /// Starts moto on a free port, makes the administrator, then turns signature checks on.
+    ///
+    /// # Panics
+    /// As [`Moto::start`].
+    #[must_use]
+    pub fn start() -> Self {
+        let (process, address) = launch();
+        let seed = Seed { address: &address };
+        let administrator = seed.user_with_key("administrator", &["*"]);
+        seed.check_after(0);
+        Self { address, administrator, _process: process }
+    }
+
+    /// What Lambda gives a function with this role: a session of it.
+    ///
+    /// # Panics
+    /// If there is no such role.
+    #[must_use]
+    pub fn session_of(&self, role_arn: &str, function: &str) -> AccessKey {
+        let seed = self.unchecked(1);
+        let form = [
+            ("Action", "AssumeRole"),
+            ("Version", "2011-06-15"),
+            ("RoleArn", role_arn),
+            ("RoleSessionName", function),
+        ];
+        AccessKey::from_xml(&seed.call("sts", &form))
+    }
+
+    /// Deletes a role that has one inline policy, and makes it again, which gives it another unique id.
+    ///
+    /// # Panics
+    /// If there is no such role.
+    pub fn make_role_anew(&self, role: &str, policy: &str) {
+        let seed = self.unchecked(3);
+        let (version, name) = (("Version", "2010-05-08"), ("RoleName", role));
+        let delete = ("Action", "DeleteRolePolicy");
+        seed.call("iam", &[delete, version, name, ("PolicyName", policy)]);
+        seed.call("iam", &[("Action", "DeleteRole"), version, name]);
+        let principal = serde_json::json!({"Service": "lambda.amazonaws.com"});
+        seed.create_role(role, &principal, &serde_json::json!({}));
+    }
+
+    /// One call of IAM as anybody.
+    ///
+    /// # Panics
+    /// If moto refuses it.
+    pub fn iam(&self, form: &[(&str, &str)]) -> String {
+        let form: Vec<_> = form.iter().copied().chain([("Version", "2010-05-08")]).collect();
+        self.unchecked(1).call("iam", &form)
+    }
+
+    /// Lambda's answer to a call without a body, such as `GET /2015-03-31/functions/app`; `null` if it has none.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[must_use]
+    pub fn lambda(&self, method: &str, path: &str) -> Value {
+        self.unchecked(1);
+        let authorization = authorization_for("lambda");
+        let headers = [("authorization", authorization.as_str())];
+        let answer = client::request(method, &format!("{}{path}", self.address), &headers, b"");
+        let answer = answer.expect("moto answers");
+        serde_json::from_str(&answer.text()).unwrap_or_default()
+    }
+
+    /// What is in the account, by name.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    #[must_use]
+    pub fn content(&self) -> Value {
+        let names =
+            |action: &str, element: &str| elements(&self.iam(&[("Action", action)]), element);
+        let functions = self.lambda("GET", "/2015-03-31/functions/");
+        serde_json::json!({
+            "functions": functions["Functions"],
+            "policies": elements(&self.iam(&[("Action", "ListPolicies"), ("Scope", "Local")]), "PolicyName"),
+            "roles": names("ListRoles", "RoleName"),
+            "users": names("ListUsers", "UserName"),
+        })
+    }
+
+    /// Lets so many calls of AWS through without looking at who makes them.
+    fn unchecked(&self, calls: u32) -> Seed<'_> {
+        let seed = Seed { address: &self.address };
+        seed.check_after(calls);
+        seed
+    }
+}
+
+/// Starts moto on a free port.
+fn launch() -> (Process, String) {
+    let python = sibling_python(&super::path("STRONGROOM_MOTO"));
+    let mut command = Command::new(&python);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../beds/moto/server.py"));
+    let mut process = Process::start(command.args(["-H", "127.0.0.1", "-p", "0"]));
+    let address = process.wait_for("address of moto", |line| {
+        line.split_once("Running on ").map(|(_, address)| address.trim().to_owned())
+    });
+    let version = super::distribution(&python, "moto");
+    super::took_part(&format!("moto {version}"));
+    (process, address)
+}
+
+/// What moto tells the service from that a call is for; it is no signature.
+fn authorization_for(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=AKIASEED/20260101/{}/{service}/aws4_request, SignedHeaders=host, \
+         Signature=0",
+        practice::REGION
+    )
 }
 
 /// The moto that tests share which change nothing in it; it ends with the process.
@@ -213,11 +328,7 @@ impl Seed<'_> {
 
     /// One call of a query API; moto learns the service from the credential's scope.
     fn call(&self, service: &str, form: &[(&str, &str)]) -> String {
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential=AKIASEED/20260101/{}/{service}/aws4_request, \
-             SignedHeaders=host, Signature=0",
-            practice::REGION
-        );
+        let authorization = authorization_for(service);
         let headers = [
             ("authorization", authorization.as_str()),
             ("content-type", "application/x-www-form-urlencoded"),
@@ -251,6 +362,12 @@ fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     Some(text.to_owned())
+}
+
+/// The texts of all elements of this name.
+fn elements(xml: &str, name: &str) -> Vec<String> {
+    let begin = format!("<{name}>");
+    xml.split(&begin).skip(1).filter_map(|rest| Some(rest.split_once("</")?.0.to_owned())).collect()
 }
 
 #[cfg(test)]

@@ -165,7 +165,8 @@ fn start_vault() -> Vault {
     Vault::start_on(&format!("127.0.0.1:{}", free_port()))
 }
 
-fn credentials(key: &AccessKey) -> Credentials {
+/// What the local Lambda gives the function.
+pub(super) fn credentials(key: &AccessKey) -> Credentials {
     Credentials {
         access_key_id: key.id.clone(),
         // Only the container endpoint tells it, which is not used on demand.

@@ -1,0 +1,66 @@
+//! `strongroom setup` on an empty AWS account and a fresh real Vault, and the way back.
+
+use serde_json::Value;
+use strongroom_tests::beds::{self, Part, practice};
+use strongroom_tests::stage::site::Site;
+
+use super::FUNCTION;
+
+/// What every test here needs.
+const PARTS: [Part; 3] = [Part::CommandLine, Part::Moto, Part::Vault];
+
+/// A settings file for one function that is to be made.
+fn settings(site: &Site, more: &str) -> String {
+    let (aws, vault) = (&site.account.address, &site.vault.address);
+    format!(
+        "VAULT_ADDR = '{vault}'\nVAULT_AUTH_PROVIDER = 'aws'\nVAULT_AUTH_ROLE = 'app'\n\
+         VAULT_IAM_SERVER_ID = 'vault.example'\n\
+         [[secret]]\npath = '{}'\nfile = 'app.json'\n\
+         [setup]\naccount = '{}'\n{more}\n\
+         [setup.vault]\nsts_endpoint = '{aws}'\niam_endpoint = '{aws}'\nsts_region = '{}'\n\
+         [[setup.function]]\nname = 'orders'\nruntime = 'python3.12'\nhandler = 'app.handler'\n\
+         package = 'orders.zip'\ntimeout = 20\n",
+        practice::SECRET_PATH,
+        practice::ACCOUNT,
+        practice::REGION,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_setup_makes_of_nothing_gives_a_function_its_secret_and_is_taken_away_again() {
+    let parts = [PARTS.as_slice(), &[Part::Extension]].concat();
+    if !beds::available("setup makes everything of nothing", &parts) {
+        return;
+    }
+    let site = Site::new();
+    let before = (site.account.content(), site.content_of_vault());
+    site.write_package("orders.zip");
+    site.write("strongroom.toml", &settings(&site, ""));
+
+    let planned = site.run(&["setup", "plan"]).good();
+    assert!(planned.out.contains("+ IAM role orders-role"), "{}", planned.out);
+    site.run(&["setup", "plan", "--check"]).exits_with(1);
+    assert_eq!(site.content_of_vault(), before.1, "a plan changes nothing");
+
+    let applied = site.run(&["setup", "apply", "--yes"]).good();
+    let again = site.run(&["setup", "apply", "--yes"]).good();
+    assert!(again.out.contains("Everything is as it should be."), "{}{}", applied.out, again.out);
+    site.run(&["setup", "plan", "--check"]).good();
+
+    assert_eq!(secret_seen_by(&site, "orders").await, practice::SECRET_VALUE);
+
+    site.run(&["setup", "destroy", "--yes"]).good();
+    assert_eq!(site.content_of_vault(), before.1);
+    assert_eq!(site.account.content(), before.0);
+    let nothing = site.run(&["setup", "destroy", "--yes"]).good();
+    assert!(nothing.out.contains("Nothing here was made by setup."), "{}", nothing.out);
+}
+
+/// What the function reads in its file, when it runs with exactly the role and the variables that Lambda has.
+async fn secret_seen_by(site: &Site, function: &str) -> String {
+    let environment = site.environment(function, FUNCTION.as_ref()).await;
+    environment.initialize().await;
+    let seen = environment.invoke(&["/tmp/vault/app.json"], &[]).await;
+    let document: Value = serde_json::from_str(seen["files"][0].as_str().unwrap()).unwrap();
+    document["data"]["data"][practice::SECRET_KEY].as_str().unwrap().to_owned()
+}
