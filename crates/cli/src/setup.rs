@@ -9,6 +9,7 @@ mod admin;
 mod destroy;
 mod document;
 mod found;
+mod init;
 mod names;
 mod plan;
 mod policies;
@@ -46,6 +47,8 @@ pub(crate) struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    /// Ask a few questions, and write a settings file with a comment on everything else
+    Init(init::Options),
     /// Show what is to be done, and do nothing
     Plan {
         #[command(flatten)]
@@ -101,6 +104,7 @@ struct Input {
 /// The settings are wrong, or AWS or Vault refuses or does not answer.
 pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     match options.command {
+        Command::Init(options) => init::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Plan { input, json, check } => {
             let mut out = io::stdout().lock();
             let site = Site::open(&input).await?;

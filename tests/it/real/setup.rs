@@ -1,5 +1,7 @@
 //! `strongroom setup` on an empty AWS account and a fresh real Vault, and the way back.
 
+mod failures;
+
 use serde_json::Value;
 use strongroom_tests::beds::{self, Part, practice};
 use strongroom_tests::stage::site::Site;

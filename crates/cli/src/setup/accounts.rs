@@ -49,6 +49,17 @@ impl Accounts {
         Ok(accounts)
     }
 
+    /// One account that whoever is named so belongs to, and that nobody can be asked about.
+    #[cfg(test)]
+    pub(super) fn of_test(wish: &AccountWish, caller: Caller) -> Self {
+        let config = SdkConfig::builder()
+            .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
+            .region(aws_config::Region::from_static("us-east-1"))
+            .build();
+        let iam = aws_sdk_iam::Client::new(&config);
+        Self(vec![(wish.clone(), Account { config, caller, iam })])
+    }
+
     /// The account that was named so.
     pub(super) fn get(&self, wish: &AccountWish) -> Result<&Account> {
         let found = self.0.iter().find(|(known, _)| known == wish);

@@ -14,6 +14,8 @@ use super::wish::Wish;
 
 pub(super) use aws::{FoundFunction, FoundRole, FoundUser, Principal};
 pub(super) use vault::{ClientConfig, FoundVault, StsConfig, VaultRole};
+#[cfg(test)]
+pub(super) use vault::{Mount, PathMount};
 
 /// What is there already.
 #[derive(Debug)]

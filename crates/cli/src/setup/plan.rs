@@ -3,6 +3,8 @@
 mod functions;
 mod identity;
 mod roles;
+#[cfg(test)]
+mod tests;
 mod vault;
 
 use std::collections::BTreeSet;

@@ -137,7 +137,7 @@ impl Wish {
         let wish = Self {
             vault: name_of(&settings.vault.address),
             namespace: settings.vault.namespace.clone(),
-            policy: vault.policy.unwrap_or_else(|| format!("strongroom-{role}")),
+            policy: policy_name(vault.policy.as_deref(), &role),
             mount,
             // Vault writes its names in lower case.
             role: role.to_lowercase(),
@@ -289,6 +289,11 @@ fn time(key: &str, text: Option<&str>, default: Duration) -> Result<Duration> {
             "[setup.vault] {key} is no time of a second or more; hint: write for example \"15m\""
         )
     })
+}
+
+/// Vault writes its names in lower case.
+fn policy_name(named: Option<&str>, role: &str) -> String {
+    named.map_or_else(|| format!("strongroom-{role}"), str::to_owned).to_lowercase()
 }
 
 fn name_of(address: &Address) -> String {
