@@ -1,15 +1,19 @@
-"""moto's server, with all signatures checked, and policies about users.
+"""moto's server, with all signatures checked, and policies about each resource.
 
 moto 5.2 hashes what it has parsed of a request and not what was sent: a GET of Lambda's, for one, is always said to have a
 wrong signature, and so is a form that writes a space as %20. Here the body itself is hashed, as its sender did.
 
-And it knows of no user what resource it is, so that a policy that names one allows nothing.
+And of users, of functions and of what does not exist yet it does not know which resource they are, so that a policy that
+names one allows nothing.
 """
 
 import io
+import json
+from urllib.parse import unquote
 
 import flask
 from botocore.awsrequest import AWSRequest
+from moto.awslambda.responses import LambdaResponse
 from moto.iam import access_control
 from moto.iam.responses import IamResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
@@ -39,20 +43,33 @@ def create_aws_request(self):
     return request
 
 
-def determine_resource(self, determine_resource=IamResponse._determine_resource):
+def iam_resource(self, determine_resource=IamResponse._determine_resource):
     resource = determine_resource(self)
     if resource != "*":
         return resource
-    name = self._get_param("UserName")
-    if name:
-        return f"arn:aws:iam::{self.current_account}:user/{name}"
+    for parameter, kind in [("RoleName", "role"), ("UserName", "user")]:
+        name = self._get_param(parameter)
+        if name:
+            return f"arn:aws:iam::{self.current_account}:{kind}/{name}"
     if self._get_action() == "GetUser":
         caller = self.backend.get_user_from_access_key_id(self.get_access_key())
         return caller.arn if caller else "*"
     return "*"
 
 
+def lambda_resource(self):
+    """Paths are /VERSION/functions/NAME/... and /VERSION/tags/ARN; a new function's name is in the body."""
+    parts = unquote(self.path).strip("/").split("/")
+    if parts[1] == "tags":
+        return parts[2]
+    name = parts[2] if len(parts) > 2 else json.loads(self.body or "{}").get("FunctionName")
+    if parts[1] != "functions" or not name:
+        return "*"
+    return f"arn:aws:lambda:{self.region}:{self.current_account}:function:{name}"
+
+
 DomainDispatcherApplication.__call__ = call
 access_control.IAMRequestBase._create_aws_request = create_aws_request
-IamResponse._determine_resource = determine_resource
+IamResponse._determine_resource = iam_resource
+LambdaResponse._determine_resource = lambda_resource
 main()

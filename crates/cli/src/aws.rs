@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::config::http::HttpResponse;
@@ -38,10 +40,15 @@ pub(crate) async fn config(profile: Option<&str>, region: Option<&str>) -> Resul
         connector.build()
     });
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(client)
+        .http_client(client.clone())
         .timeout_config(TimeoutConfig::builder().operation_timeout(PATIENCE).build());
     if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+        // A profile that is named wins over keys in the shell, as with AWS's own command line.
+        let region = region.map(|region| Region::new(region.to_owned()));
+        let how = ProviderConfig::default().with_http_client(client).with_region(region);
+        let credentials =
+            ProfileFileCredentialsProvider::builder().configure(&how).profile_name(profile);
+        loader = loader.profile_name(profile).credentials_provider(credentials.build());
     }
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));

@@ -36,7 +36,7 @@ use crate::steps::Steps;
 
 /// Set up what a function needs in IAM, Vault and Lambda, or take it away again
 ///
-/// The settings file is the one that the layer reads, with a table [setup] that the layer passes over; docs/setup.md has
+/// The settings file is the one that the layer reads, with a table `setup` that the layer passes over; docs/setup.md has
 /// its keys. AWS is asked by the credentials of the shell or of a profile, Vault by VAULT_TOKEN or what vault login has
 /// kept. Exits with 0, with 1 if something is wrong or was refused, or with 2 for a mistake of usage.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,9 @@
 //! `strongroom setup` on an empty AWS account and a fresh real Vault, and the way back.
 
+mod accounts;
+mod existing;
 mod failures;
+mod rights;
 
 use serde_json::Value;
 use strongroom_tests::beds::{self, Part, practice};
@@ -50,6 +53,14 @@ async fn what_setup_makes_of_nothing_gives_a_function_its_secret_and_is_taken_aw
     site.run(&["setup", "plan", "--check"]).good();
 
     assert_eq!(secret_seen_by(&site, "orders").await, practice::SECRET_VALUE);
+    // Vault has replaced the key that it was given, and there is no other.
+    let user = ("UserName", "strongroom-vault");
+    let keys = site.account.iam(&[("Action", "ListAccessKeys"), user]);
+    let used = site.vault.read("auth/aws/config/client")["data"]["access_key"].clone();
+    let used = used.as_str().unwrap();
+    assert!(keys.contains(used) && keys.matches("<AccessKeyId>").count() == 1, "{used} {keys}");
+    let tags = site.account.iam(&[("Action", "ListUserTags"), user]);
+    assert!(tags.contains("strongroom:first-key") && !tags.contains(used), "{tags}");
 
     site.run(&["setup", "destroy", "--yes"]).good();
     assert_eq!(site.content_of_vault(), before.1);
@@ -60,9 +71,15 @@ async fn what_setup_makes_of_nothing_gives_a_function_its_secret_and_is_taken_aw
 
 /// What the function reads in its file, when it runs with exactly the role and the variables that Lambda has.
 async fn secret_seen_by(site: &Site, function: &str) -> String {
-    let environment = site.environment(function, FUNCTION.as_ref()).await;
+    secret_seen_with(site, &site.function(function)).await
+}
+
+/// The same for a function with this configuration.
+async fn secret_seen_with(site: &Site, configuration: &Value) -> String {
+    let environment = site.environment_of(configuration, FUNCTION.as_ref()).await;
     environment.initialize().await;
     let seen = environment.invoke(&["/tmp/vault/app.json"], &[]).await;
+    environment.shut_down().await;
     let document: Value = serde_json::from_str(seen["files"][0].as_str().unwrap()).unwrap();
     document["data"]["data"][practice::SECRET_KEY].as_str().unwrap().to_owned()
 }

@@ -60,7 +60,7 @@ impl Moto {
     #[must_use]
     pub fn start() -> Self {
         let (process, address) = launch();
-        let seed = Seed { address: &address };
+        let seed = Seed { address: &address, key: SEED };
         let session = seed.role_with_session(practice::ROLE);
         seed.role_to_assume();
         let unbound_session = seed.role_with_session(practice::UNBOUND_ROLE);
@@ -73,7 +73,7 @@ impl Moto {
 
     /// Deletes a role and makes it again, which gives it another unique id. The role must have no policies.
     pub fn make_role_anew(&self, role: &str) {
-        let seed = Seed { address: &self.address };
+        let seed = Seed { address: &self.address, key: SEED };
         seed.check_after(2);
         let name = ("RoleName", role);
         seed.call("iam", &[("Action", "DeleteRole"), ("Version", "2010-05-08"), name]);
@@ -100,7 +100,7 @@ impl EmptyAccount {
     #[must_use]
     pub fn start() -> Self {
         let (process, address) = launch();
-        let seed = Seed { address: &address };
+        let seed = Seed { address: &address, key: SEED };
         let administrator = seed.user_with_key("administrator", &["*"]);
         seed.check_after(0);
         Self { address, administrator, _process: process }
@@ -136,6 +136,19 @@ impl EmptyAccount {
         seed.create_role(role, &principal, &serde_json::json!({}));
     }
 
+    /// Makes a user that may do what `policy` says, with an access key.
+    ///
+    /// # Panics
+    /// If moto refuses it.
+    #[must_use]
+    pub fn user_with_policy(&self, user: &str, policy: &str) -> AccessKey {
+        let name = ("UserName", user);
+        self.iam(&[("Action", "CreateUser"), name]);
+        let put = ("Action", "PutUserPolicy");
+        self.iam(&[put, name, ("PolicyName", "inline"), ("PolicyDocument", policy)]);
+        AccessKey::from_xml(&self.iam(&[("Action", "CreateAccessKey"), name]))
+    }
+
     /// One call of IAM as anybody.
     ///
     /// # Panics
@@ -145,18 +158,40 @@ impl EmptyAccount {
         self.unchecked(1).call("iam", &form)
     }
 
-    /// Lambda's answer to a call without a body, such as `GET /2015-03-31/functions/app`; `null` if it has none.
+    /// Lambda's answer to a call as anybody, such as `GET /2015-03-31/functions/app`; `null` if it has none.
     ///
     /// # Panics
     /// If there is no answer.
-    #[must_use]
-    pub fn lambda(&self, method: &str, path: &str) -> Value {
+    pub fn lambda(&self, method: &str, path: &str, body: Option<&Value>) -> Value {
+        self.lambda_of(SEED, method, path, body)
+    }
+
+    /// The same in the account of the access key with this id.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub fn lambda_of(&self, key: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
         self.unchecked(1);
-        let authorization = authorization_for("lambda");
+        let body = body.map(Value::to_string).unwrap_or_default();
+        let authorization = authorization_for("lambda", key);
         let headers = [("authorization", authorization.as_str())];
-        let answer = client::request(method, &format!("{}{path}", self.address), &headers, b"");
+        let answer =
+            client::request(method, &format!("{}{path}", self.address), &headers, body.as_bytes());
         let answer = answer.expect("moto answers");
         serde_json::from_str(&answer.text()).unwrap_or_default()
+    }
+
+    /// The administrator of another account, which moto has as soon as it is named.
+    ///
+    /// # Panics
+    /// If moto refuses it.
+    #[must_use]
+    pub fn administrator_of(&self, account: &str) -> AccessKey {
+        let arn = format!("arn:aws:iam::{account}:role/any");
+        let session = self.session_of(&arn, "seed");
+        let seed = Seed { address: &self.address, key: &session.id };
+        seed.check_after(3);
+        seed.user_with_key("administrator", &["*"])
     }
 
     /// What is in the account, by name.
@@ -167,7 +202,7 @@ impl EmptyAccount {
     pub fn content(&self) -> Value {
         let names =
             |action: &str, element: &str| elements(&self.iam(&[("Action", action)]), element);
-        let functions = self.lambda("GET", "/2015-03-31/functions/");
+        let functions = self.lambda("GET", "/2015-03-31/functions/", None);
         serde_json::json!({
             "functions": functions["Functions"],
             "policies": elements(&self.iam(&[("Action", "ListPolicies"), ("Scope", "Local")]), "PolicyName"),
@@ -178,7 +213,7 @@ impl EmptyAccount {
 
     /// Lets so many calls of AWS through without looking at who makes them.
     fn unchecked(&self, calls: u32) -> Seed<'_> {
-        let seed = Seed { address: &self.address };
+        let seed = Seed { address: &self.address, key: SEED };
         seed.check_after(calls);
         seed
     }
@@ -198,10 +233,13 @@ fn launch() -> (Process, String) {
     (process, address)
 }
 
+/// The id of an access key that nobody has, in moto's own account.
+const SEED: &str = "AKIASEED";
+
 /// What moto tells the service from that a call is for; it is no signature.
-fn authorization_for(service: &str) -> String {
+fn authorization_for(service: &str, key: &str) -> String {
     format!(
-        "AWS4-HMAC-SHA256 Credential=AKIASEED/20260101/{}/{service}/aws4_request, SignedHeaders=host, \
+        "AWS4-HMAC-SHA256 Credential={key}/20260101/{}/{service}/aws4_request, SignedHeaders=host, \
          Signature=0",
         practice::REGION
     )
@@ -233,6 +271,8 @@ pub fn shared_moto() -> &'static Moto {
 /// moto before signatures are checked: anyone may do anything.
 struct Seed<'a> {
     address: &'a str,
+    /// Whose account it is that is called, by the id of an access key.
+    key: &'a str,
 }
 
 impl Seed<'_> {
@@ -328,7 +368,7 @@ impl Seed<'_> {
 
     /// One call of a query API; moto learns the service from the credential's scope.
     fn call(&self, service: &str, form: &[(&str, &str)]) -> String {
-        let authorization = authorization_for(service);
+        let authorization = authorization_for(service, self.key);
         let headers = [
             ("authorization", authorization.as_str()),
             ("content-type", "application/x-www-form-urlencoded"),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::practice::credentials;
 use super::{Environment, free_port, install};
-use crate::beds::{self, EmptyAccount, ROOT_TOKEN, Vault, practice};
+use crate::beds::{self, AccessKey, EmptyAccount, ROOT_TOKEN, Vault, practice};
 
 /// The account, the Vault and a directory with a settings file.
 #[derive(Debug)]
@@ -57,6 +57,12 @@ impl Site {
     /// Sets a variable of the command line's.
     pub fn set(&mut self, name: &str, value: &str) {
         self.environment.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Has the command line ask AWS with this key.
+    pub fn act_as(&mut self, key: &AccessKey) {
+        self.set("AWS_ACCESS_KEY_ID", &key.id);
+        self.set("AWS_SECRET_ACCESS_KEY", &key.secret);
     }
 
     /// Where a file of this site is.
@@ -116,6 +122,7 @@ impl Site {
             "auth": read("sys/auth"),
             "mounts": read("sys/mounts"),
             "policies": list("sys/policies/acl"),
+            "config": self.vault.request("GET", "auth/aws/config/client", ROOT_TOKEN, None).json()["data"],
             "roles": list("auth/aws/role"),
         })
     }
@@ -124,30 +131,30 @@ impl Site {
     #[must_use]
     pub fn function(&self, name: &str) -> Value {
         let path = format!("/2015-03-31/functions/{name}");
-        self.account.lambda("GET", &path)["Configuration"].clone()
+        self.account.lambda("GET", &path, None)["Configuration"].clone()
     }
 
-    /// An environment of the local Lambda for a function, with exactly the role and the variables that Lambda has, the
-    /// layer, and `program` as its code.
+    /// An environment of the local Lambda for a function with this configuration: with exactly the role and the variables
+    /// that Lambda has, the layer, and `program` as its code.
     ///
     /// # Panics
-    /// If there is no such function.
-    pub async fn environment(&self, name: &str, program: &Path) -> Environment {
-        let configuration = self.function(name);
+    /// If it is none.
+    pub async fn environment_of(&self, configuration: &Value, program: &Path) -> Environment {
         let text = |key: &str| configuration[key].as_str().expect("Lambda says so").to_owned();
         let port = free_port();
         let extension = format!("strongroom-{port}");
         install(program, &self.path("task/bootstrap"));
-        install(&beds::extension(), &self.path("layer/extensions").join(&extension));
+        let layer = self.path(&format!("layer-{port}"));
+        install(&beds::extension(), &layer.join("extensions").join(&extension));
         let function = Function {
             code: self.path("task"),
             handler: text("Handler"),
             runtime: Runtime::Provided,
         };
-        let session = self.account.session_of(&text("Role"), name);
+        let session = self.account.session_of(&text("Role"), &text("FunctionName"));
         let mut config = Config::new(function, credentials(&session));
         config.function_name = text("FunctionName");
-        config.layers.push(Layer::Directory(self.path("layer")));
+        config.layers.push(Layer::Directory(layer));
         practice::REGION.clone_into(&mut config.region);
         let timeout = configuration["Timeout"].as_u64().expect("Lambda says so");
         config.timeout = Duration::from_secs(timeout);

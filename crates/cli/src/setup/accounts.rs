@@ -49,15 +49,19 @@ impl Accounts {
         Ok(accounts)
     }
 
-    /// One account that whoever is named so belongs to, and that nobody can be asked about.
+    /// Accounts that nobody can be asked about.
     #[cfg(test)]
-    pub(super) fn of_test(wish: &AccountWish, caller: Caller) -> Self {
+    pub(super) fn of_test(accounts: &[(AccountWish, Caller)]) -> Self {
         let config = SdkConfig::builder()
             .behavior_version(aws_config::BehaviorVersion::v2026_01_12())
             .region(aws_config::Region::from_static("us-east-1"))
             .build();
         let iam = aws_sdk_iam::Client::new(&config);
-        Self(vec![(wish.clone(), Account { config, caller, iam })])
+        let opened = accounts.iter().map(|(wish, caller)| {
+            let (config, caller, iam) = (config.clone(), caller.clone(), iam.clone());
+            (wish.clone(), Account { config, caller, iam })
+        });
+        Self(opened.collect())
     }
 
     /// The account that was named so.

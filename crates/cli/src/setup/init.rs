@@ -87,7 +87,8 @@ fn file<R: BufRead, W: Write>(
         bail!("a function cannot reach a Unix socket; hint: give an address with https://");
     };
     let namespace = shell("VAULT_NAMESPACE");
-    let namespace = namespace.as_deref().unwrap_or(if is_hcp(&origin) { "admin" } else { "" });
+    let usual = if is_hcp(&origin) { "admin" } else { "" };
+    let namespace = namespace.as_deref().unwrap_or(usual);
     let namespace = asked.answer("Its namespace, if any", Some(namespace))?;
     let functions = asked.answer("Names of the functions, separated by commas", None)?;
     let functions: Vec<&str> =

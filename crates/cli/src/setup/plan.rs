@@ -54,6 +54,7 @@ pub(super) fn of(wish: &Wish, found: &Found, accounts: &Accounts) -> Result<Plan
     let credentials = identity::decide(wish, found, &mut plan);
     identity::plan(wish, found, accounts, &bound, credentials, &mut plan)?;
     let pairing = vault::plan(wish, found, vault_account, &bound, credentials, &mut plan);
+    identity::plan_end(wish, found, vault_account, credentials, &mut plan);
     functions::plan(wish, found, accounts, &pairing, &mut plan)?;
     Ok(plan)
 }

@@ -104,6 +104,27 @@ pub(super) fn plan(
     Ok(())
 }
 
+/// Plans the end of a user that Vault has been told to need no more.
+pub(super) fn plan_end(
+    wish: &Wish,
+    found: &Found,
+    home: &Account,
+    credentials: Credentials,
+    plan: &mut Plan,
+) {
+    let is_needed = matches!(credentials, Credentials::AccessKey | Credentials::Foreign);
+    if let Some(user) = found.user.as_ref().filter(|_| !is_needed)
+        && user.attributes.tags.get(names::OWNER_TAG) == Some(&wish.owner_of_mount())
+    {
+        plan.iam(IamStep::DeleteUser {
+            account: home.caller.account.clone(),
+            user: wish.user.clone(),
+            policies: user.attributes.policies.keys().cloned().collect(),
+            keys: user.keys.clone(),
+        });
+    }
+}
+
 /// Accounts of bound roles that Vault's identity is not in.
 fn other_accounts<'a>(
     home: &Account,

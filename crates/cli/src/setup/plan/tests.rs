@@ -52,7 +52,7 @@ fn nothing(version: (u32, u32)) -> Found {
 fn plan(wish: &Wish, found: &Found) -> Plan {
     let partition = strongroom_vault::aws::sts::partition_of(&wish.functions[0].region);
     let caller = Caller { account: ACCOUNT.to_owned(), partition: partition.to_owned() };
-    let accounts = Accounts::of_test(&AccountWish::default(), caller);
+    let accounts = Accounts::of_test(&[(AccountWish::default(), caller)]);
     super::of(wish, found, &accounts).unwrap()
 }
 
@@ -202,6 +202,32 @@ fn an_address_of_hcp_without_a_namespace_is_a_problem() {
         hcp.owner_of_role(),
         "c.vault.11-22.aws.hashicorp.cloud:8200/admin/team/auth/aws/role/app"
     );
+}
+
+#[test]
+fn a_function_in_another_account_is_looked_up_by_a_role_there() {
+    let wish =
+        wish("", "profile = 'other'", "account = '111122223333'\nexternal_id = 'x'", "eu-west-1");
+    let caller =
+        |account: &str| Caller { account: account.to_owned(), partition: "aws".to_owned() };
+    let accounts = Accounts::of_test(&[
+        (wish.functions[0].account.clone(), caller(ACCOUNT)),
+        (wish.vault_account.clone(), caller("111122223333")),
+    ]);
+    let plan = super::of(&wish, &nothing((1, 17)), &accounts).unwrap();
+    assert_eq!(plan.problems, [] as [&str; 0]);
+    assert_eq!(
+        how(&plan, "auth/aws/config/sts/123456789012"),
+        [
+            "external_id = \"x\"",
+            "sts_role = \"arn:aws:iam::123456789012:role/strongroom-vault-look-up\"",
+        ]
+    );
+    let user = "policy strongroom-look-up-aws-app in the IAM user strongroom-vault";
+    let may = "sts:AssumeRole on arn:aws:iam::123456789012:role/strongroom-vault-look-up";
+    assert_eq!(how(&plan, user), [may]);
+    let plan = super::of(&wish, &nothing((1, 16)), &accounts).unwrap();
+    check_problem(&plan, "only Vault 1.17 and later");
 }
 
 /// An auth method that somebody else has made.

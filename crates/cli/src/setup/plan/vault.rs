@@ -248,6 +248,13 @@ fn look_into(
     written: &BTreeSet<String>,
     plan: &mut Plan,
 ) -> Option<VaultStep> {
+    if wish.external_id.is_some() && vault.version.is_none_or(|version| version < EXTERNAL_ID) {
+        plan.problems.push(
+            "only Vault 1.17 and later can name an external id to AWS; hint: leave external_id out of [setup.vault], or upgrade \
+             Vault"
+                .to_owned(),
+        );
+    }
     let role = format!("role/{}", names::LOOK_UP_ROLE);
     let wanted = StsConfig {
         sts_role: format!("arn:{}:iam::{account}:{role}", home.caller.partition),
@@ -487,6 +494,8 @@ const STS: &str = "config/sts/";
 /// Since when Vault signs for the region of the client.
 /// <https://developer.hashicorp.com/vault/docs/release-notes/1.15.0>
 const FROM_CLIENT: (u32, u32) = (1, 15);
+/// Since when it knows external ids. <https://developer.hashicorp.com/vault/docs/release-notes/1.17.0>
+const EXTERNAL_ID: (u32, u32) = (1, 17);
 /// What follows the mount in paths of KV v2. <https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2>
 const VERSIONED: [&str; 7] =
     ["config", "data", "delete", "destroy", "metadata", "subkeys", "undelete"];
