@@ -8,6 +8,7 @@ mod binding;
 mod emulator;
 mod freshness;
 mod hvac;
+mod layers;
 mod leases;
 mod other_logins;
 mod outage;

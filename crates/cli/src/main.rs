@@ -1,9 +1,11 @@
 //! The operator's command line of Strongroom. This file reads the arguments, runs what they
 //! name until it ends or a signal comes, and is the only place that decides the exit code.
 
+mod agreement;
 mod aws;
 mod explain;
 mod lab;
+mod layer;
 mod setup;
 mod steps;
 mod table;
@@ -29,6 +31,7 @@ struct Arguments {
 enum Command {
     Explain(explain::Options),
     Lab(lab::Options),
+    Layer(layer::Options),
     Setup(setup::Options),
 }
 
@@ -58,6 +61,7 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     match arguments.command {
         Command::Explain(options) => explain::run(&options),
         Command::Lab(options) => until_interrupted(lab::run(options, &settled), &settled),
+        Command::Layer(options) => until_interrupted(layer::run(options), &settled),
         Command::Setup(options) => until_interrupted(setup::run(options), &settled),
     }
 }

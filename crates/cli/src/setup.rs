@@ -18,11 +18,11 @@ mod step;
 mod wish;
 
 use std::cell::Cell;
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use strongroom_core::settings::{Environment, SettingsFile};
 
 use self::accounts::Accounts;
@@ -32,6 +32,7 @@ use self::plan::Plan;
 use self::report::Direction;
 use self::step::Hands;
 use self::wish::Wish;
+use crate::agreement;
 use crate::steps::Steps;
 
 /// Set up what a function needs in IAM, Vault and Lambda, or take it away again
@@ -134,8 +135,7 @@ async fn change(input: &Input, direction: Direction, yes: bool) -> Result<ExitCo
     if plan.steps.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    if !yes && !is_agreed()? {
-        writeln!(io::stderr(), "Nothing was done.").context("cannot say so")?;
+    if !yes && !agreement::is_given()? {
         return Ok(ExitCode::FAILURE);
     }
     let hands = Hands { accounts: &site.accounts, admin: &site.admin, has_made: Cell::new(false) };
@@ -152,16 +152,6 @@ async fn change(input: &Input, direction: Direction, yes: bool) -> Result<ExitCo
     }
     steps.say("Done.");
     Ok(ExitCode::SUCCESS)
-}
-
-fn is_agreed() -> Result<bool> {
-    if !io::stdin().is_terminal() {
-        bail!("nobody is there to agree to this; hint: look at the plan, and pass --yes");
-    }
-    write!(io::stderr(), "Do this? [y/N] ").context("cannot ask")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("cannot read the answer")?;
-    Ok(["y", "yes"].contains(&answer.trim().to_lowercase().as_str()))
 }
 
 /// Everything that takes part.

@@ -92,6 +92,23 @@ impl Site {
         zip.finish().expect("a zip");
     }
 
+    /// Writes the layer's zip, with the built binaries.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub fn write_layer(&self, name: &str) {
+        let mut zip = zip::ZipWriter::new(fs::File::create(self.path(name)).expect("a file"));
+        let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+        for (name, program) in
+            [("extensions/strongroom", beds::extension()), ("strongroom/exec", beds::exec())]
+        {
+            zip.start_file(name, options).expect("a file in a zip");
+            let content = fs::read(program).expect("a program can be read");
+            zip.write_all(&content).expect("its content");
+        }
+        zip.finish().expect("a zip");
+    }
+
     /// Runs `strongroom` in the site's directory.
     ///
     /// # Panics
@@ -140,21 +157,48 @@ impl Site {
     /// # Panics
     /// If it is none.
     pub async fn environment_of(&self, configuration: &Value, program: &Path) -> Environment {
-        let text = |key: &str| configuration[key].as_str().expect("Lambda says so").to_owned();
         let port = free_port();
         let extension = format!("strongroom-{port}");
-        install(program, &self.path("task/bootstrap"));
         let layer = self.path(&format!("layer-{port}"));
         install(&beds::extension(), &layer.join("extensions").join(&extension));
-        let function = Function {
-            code: self.path("task"),
-            handler: text("Handler"),
-            runtime: Runtime::Provided,
-        };
+        install(program, &self.path("task/bootstrap"));
+        let layer = Layer::Directory(layer);
+        let (task, runtime) = (self.path("task"), Runtime::Provided);
+        self.start(configuration, task, runtime, layer, (extension, port)).await
+    }
+
+    /// The same with the Python function `app.py` of this source, and with the layer in this zip.
+    ///
+    /// # Panics
+    /// If it is none.
+    pub async fn python_environment(
+        &self,
+        configuration: &Value,
+        source: &str,
+        layer: &str,
+    ) -> Environment {
+        fs::create_dir_all(self.path("task")).expect("a directory can be made");
+        self.write("task/app.py", source);
+        let runtime = Runtime::Python { interpreter: beds::python() };
+        let (task, layer) = (self.path("task"), Layer::Zip(self.path(layer)));
+        let extension = ("strongroom".to_owned(), free_port());
+        self.start(configuration, task, runtime, layer, extension).await
+    }
+
+    async fn start(
+        &self,
+        configuration: &Value,
+        code: PathBuf,
+        runtime: Runtime,
+        layer: Layer,
+        (extension, port): (String, u16),
+    ) -> Environment {
+        let text = |key: &str| configuration[key].as_str().expect("Lambda says so").to_owned();
+        let function = Function { code, handler: text("Handler"), runtime };
         let session = self.account.session_of(&text("Role"), &text("FunctionName"));
         let mut config = Config::new(function, credentials(&session));
         config.function_name = text("FunctionName");
-        config.layers.push(Layer::Directory(layer));
+        config.layers.push(layer);
         practice::REGION.clone_into(&mut config.region);
         let timeout = configuration["Timeout"].as_u64().expect("Lambda says so");
         config.timeout = Duration::from_secs(timeout);

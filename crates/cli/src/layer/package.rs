@@ -1,0 +1,156 @@
+//! The layer's zip, looked at before it is sent: what Lambda would only find out at a cold start is found here.
+
+use std::fs::File;
+use std::io::{Cursor, Read as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::Arch;
+
+/// The layer's zip.
+#[derive(Debug)]
+pub(super) struct Package {
+    pub(super) arch: Arch,
+    pub(super) path: PathBuf,
+    pub(super) content: Vec<u8>,
+}
+
+impl Package {
+    /// Reads the zip at `path`.
+    ///
+    /// # Errors
+    /// It is none of the layer's.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let mut content = Vec::new();
+        let file = File::open(path).with_context(|| {
+            format!(
+                "cannot open {}; hint: cargo xtask layer builds it, or name it by --zip",
+                path.display()
+            )
+        })?;
+        file.take(LARGEST + 1)
+            .read_to_end(&mut content)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        let arch = arch_of(&content)
+            .with_context(|| format!("{} is not Strongroom's layer", path.display()))?;
+        Ok(Self { arch, path: path.to_owned(), content })
+    }
+
+    /// Its hash, as Lambda tells it of a layer's version.
+    pub(super) fn digest(&self) -> String {
+        STANDARD.encode(Sha256::digest(&self.content))
+    }
+}
+
+/// The processor that the binaries of the layer in this zip are for.
+fn arch_of(zip: &[u8]) -> Result<Arch> {
+    if zip.len() as u64 > LARGEST {
+        bail!("it is larger than {LARGEST} bytes");
+    }
+    let mut archive = zip::ZipArchive::new(Cursor::new(zip)).context("it is no zip")?;
+    let names = archive.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
+    let mut names: Vec<String> = names.collect::<Result<_, _>>()?;
+    names.sort();
+    if names != BINARIES {
+        bail!("it holds {}, and not {}", names.join(", "), BINARIES.join(", "));
+    }
+    let mut found = None;
+    for name in BINARIES {
+        let mut file = archive.by_name(name)?;
+        let mode = file.unix_mode().unwrap_or_default();
+        if mode & 0o555 != 0o555 {
+            bail!("{name} has the mode {:o}, so that Lambda could not execute it", mode & 0o777);
+        }
+        let mut header = [0; HEADER];
+        file.read_exact(&mut header).with_context(|| format!("{name} is no program"))?;
+        let arch = machine(&header).with_context(|| format!("{name} is no program for Lambda"))?;
+        if found.is_some_and(|found| found != arch) {
+            bail!("its binaries are for different processors");
+        }
+        found = Some(arch);
+    }
+    found.context("it holds nothing")
+}
+
+/// Of an ELF file's header. <https://man7.org/linux/man-pages/man5/elf.5.html>
+fn machine(header: &[u8; HEADER]) -> Option<Arch> {
+    if header[..4] != *b"\x7fELF" {
+        return None;
+    }
+    match u16::from_le_bytes([header[18], header[19]]) {
+        62 => Some(Arch::X86_64),
+        183 => Some(Arch::Arm64),
+        _ => None,
+    }
+}
+
+/// All that the layer holds, in the order of their names.
+const BINARIES: [&str; 2] = ["extensions/strongroom", "strongroom/exec"];
+/// As much of an ELF file as says what it is for.
+const HEADER: usize = 20;
+/// What Lambda takes directly. <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+const LARGEST: u64 = 50 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    fn elf(machine: u16) -> Vec<u8> {
+        let mut header = vec![0; 64];
+        header[..4].copy_from_slice(b"\x7fELF");
+        header[18..20].copy_from_slice(&machine.to_le_bytes());
+        header
+    }
+
+    fn zip_of(files: &[(&str, u32, Vec<u8>)]) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, mode, content) in files {
+            zip.start_file(*name, SimpleFileOptions::default().unix_permissions(*mode)).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    #[test]
+    fn what_could_not_start_in_lambda_is_no_layer() {
+        let [extension, exec] = BINARIES;
+        let check = |files: &[(&str, u32, Vec<u8>)], expect: Result<Arch, &str>| {
+            let found = arch_of(&zip_of(files)).map_err(|error| format!("{error:#}"));
+            match (found, expect) {
+                (Ok(found), Ok(expect)) => assert_eq!(found, expect),
+                (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
+                (found, expect) => panic!("{found:?} is not {expect:?}"),
+            }
+        };
+        check(&[(extension, 0o755, elf(62)), (exec, 0o755, elf(62))], Ok(Arch::X86_64));
+        check(&[(exec, 0o755, elf(183)), (extension, 0o755, elf(183))], Ok(Arch::Arm64));
+        check(&[(extension, 0o755, elf(62)), (exec, 0o755, elf(183))], Err("different processors"));
+        check(&[(extension, 0o644, elf(62)), (exec, 0o755, elf(62))], Err("has the mode 644"));
+        check(
+            &[(extension, 0o755, elf(62))],
+            Err("and not extensions/strongroom, strongroom/exec"),
+        );
+        let stray = ("extensions/readme", 0o755, elf(62));
+        check(
+            &[(extension, 0o755, elf(62)), (exec, 0o755, elf(62)), stray],
+            Err("extensions/readme"),
+        );
+        check(
+            &[(extension, 0o755, b"#!/bin/sh".to_vec()), (exec, 0o755, elf(62))],
+            Err("is no program"),
+        );
+        check(
+            &[(extension, 0o755, elf(3)), (exec, 0o755, elf(62))],
+            Err("is no program for Lambda"),
+        );
+        assert!(arch_of(b"PK").is_err());
+    }
+}
