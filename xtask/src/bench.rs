@@ -12,7 +12,7 @@ pub(crate) const RESULTS: &str = "bench/results";
 /// The command `cargo xtask bench`.
 pub(crate) fn run(workspace: &Workspace, rounds: u32) -> Result<()> {
     let arch = Arch::host();
-    layer::run(workspace, arch)?;
+    layer::make(workspace, arch)?;
     let extension = build::extension(workspace, Profile::Release, arch)?;
     let exec_wrapper = build::exec_wrapper(workspace, Profile::Release, arch)?;
     let program = build::bench_program(workspace)?;
@@ -22,7 +22,7 @@ pub(crate) fn run(workspace: &Workspace, rounds: u32) -> Result<()> {
     measure.arg("--exec-wrapper").arg(&exec_wrapper.path);
     measure.arg("--layer").arg(layer::path(workspace, arch));
     measure.arg("--program").arg(&program.path);
-    let target = extension.target.as_deref().unwrap_or("the host's own target, not static");
+    let target = extension.target.unwrap_or("the host's own target, not static");
     measure.args(["--target", target]);
     measure.args(["--record", RESULTS, "--rounds", &rounds.to_string()]);
     command::run(&mut measure)

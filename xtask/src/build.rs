@@ -16,27 +16,35 @@ use crate::workspace::Workspace;
 /// A processor that Lambda offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Arch {
-    Aarch64,
+    #[value(alias = "aarch64")]
+    Arm64,
     #[value(name = "x86_64")]
     X86_64,
 }
 
 impl Arch {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::X86_64, Self::Arm64];
+
     /// This machine's.
     pub(crate) fn host() -> Self {
-        if cfg!(target_arch = "aarch64") { Self::Aarch64 } else { Self::X86_64 }
+        if cfg!(target_arch = "aarch64") { Self::Arm64 } else { Self::X86_64 }
     }
 
-    /// Its name in file names and targets.
+    /// What Lambda calls it, and so our files.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Aarch64 => "aarch64",
+            Self::Arm64 => "arm64",
             Self::X86_64 => "x86_64",
         }
     }
 
-    fn static_target(self) -> String {
-        format!("{}-unknown-linux-musl", self.name())
+    /// What the layer is compiled for.
+    pub(crate) fn static_target(self) -> &'static str {
+        match self {
+            Self::Arm64 => "aarch64-unknown-linux-musl",
+            Self::X86_64 => "x86_64-unknown-linux-musl",
+        }
     }
 }
 
@@ -63,7 +71,7 @@ impl Profile {
 pub(crate) struct Executable {
     pub(crate) path: PathBuf,
     /// The target it was built for, or `None` for the host's own.
-    pub(crate) target: Option<String>,
+    pub(crate) target: Option<&'static str>,
 }
 
 /// Builds the extension.
@@ -117,7 +125,7 @@ fn for_layer(
     arch: Arch,
 ) -> Result<Executable> {
     let target = arch.static_target();
-    if let Err(error) = fetch_target(workspace, &target) {
+    if let Err(error) = fetch_target(workspace, target) {
         if arch != Arch::host() {
             return Err(error);
         }
@@ -137,9 +145,9 @@ fn for_layer(
         build.arg("zigbuild").env("PATH", path_with(tools.to_owned())?);
     }
     if profile != Profile::Lab.name() {
-        build.arg("--config").arg(without_places(&target)?);
+        build.arg("--config").arg(without_places(target)?);
     }
-    let path = executable(build.args(["--target", &target]).args(features), package, profile)?;
+    let path = executable(build.args(["--target", target]).args(features), package, profile)?;
     Ok(Executable { path, target: Some(target) })
 }
 

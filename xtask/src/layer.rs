@@ -20,8 +20,16 @@ const EXTENSION: &str = "extensions/strongroom";
 const EXEC_WRAPPER: &str = "strongroom/exec";
 const FOLDER: &str = "target/layer";
 
-/// Builds the release binaries and writes `target/layer/strongroom-ARCH.zip`.
-pub(crate) fn run(workspace: &Workspace, arch: Arch) -> Result<()> {
+/// The command `cargo xtask layer`: makes the layer for this processor, or for both.
+pub(crate) fn run(workspace: &Workspace, arch: Option<Arch>) -> Result<()> {
+    for arch in Arch::ALL.into_iter().filter(|one| arch.is_none_or(|arch| arch == *one)) {
+        make(workspace, arch)?;
+    }
+    Ok(())
+}
+
+/// Builds the release binaries and writes `target/layer/strongroom-layer-ARCH.zip`.
+pub(crate) fn make(workspace: &Workspace, arch: Arch) -> Result<()> {
     let extension = build::extension(workspace, Profile::Release, arch)?;
     let exec_wrapper = build::exec_wrapper(workspace, Profile::Release, arch)?;
     let files = [(EXTENSION, read(&extension.path)?), (EXEC_WRAPPER, read(&exec_wrapper.path)?)];
@@ -37,7 +45,7 @@ pub(crate) fn run(workspace: &Workspace, arch: Arch) -> Result<()> {
     let digest: String =
         Sha256::digest(&archive).iter().map(|byte| format!("{byte:02x}")).collect();
     println!("{}", path.display());
-    println!("target: {}", extension.target.as_deref().unwrap_or("the host's own, not static"));
+    println!("target: {}", extension.target.unwrap_or("the host's own, not static"));
     for (name, content) in &files {
         println!("{name}: {} bytes", content.len());
     }
@@ -46,9 +54,9 @@ pub(crate) fn run(workspace: &Workspace, arch: Arch) -> Result<()> {
     Ok(())
 }
 
-/// Where [`run`] writes the layer.
+/// Where [`make`] writes the layer.
 pub(crate) fn path(workspace: &Workspace, arch: Arch) -> PathBuf {
-    workspace.root().join(FOLDER).join(format!("strongroom-{}.zip", arch.name()))
+    workspace.root().join(FOLDER).join(format!("strongroom-layer-{}.zip", arch.name()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -94,10 +94,11 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Build the layer and pack it as target/layer/strongroom-ARCH.zip
+    /// Build the layer for both processors, as target/layer/strongroom-layer-ARCH.zip
     Layer {
-        #[arg(long, value_enum, default_value_t = Arch::X86_64)]
-        arch: Arch,
+        /// Only for this one
+        #[arg(long, value_enum)]
+        arch: Option<Arch>,
     },
     /// Send the release binary many requests and record how much memory it takes, in bench/results
     Soak {
