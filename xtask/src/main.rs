@@ -23,6 +23,7 @@ mod report;
 mod soak;
 mod test;
 mod tidy;
+mod tool;
 mod workspace;
 
 use std::ffi::OsString;
