@@ -3,15 +3,21 @@
 //! What the layer holds is built static for musl; where that target cannot be fetched, a line says
 //! so and the host's own target is used.
 
+mod audited;
+mod message;
+
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
 use crate::beds::Bed;
 use crate::command;
+use crate::linked::{Id, Linked};
 use crate::workspace::Workspace;
+
+use message::Message;
 
 /// A processor that Lambda offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -72,6 +78,10 @@ pub(crate) struct Executable {
     pub(crate) path: PathBuf,
     /// The target it was built for, or `None` for the host's own.
     pub(crate) target: Option<&'static str>,
+    /// The crates that were compiled for that target, and not to run while others are.
+    pub(crate) compiled: BTreeSet<Id>,
+    /// What it says of itself to `cargo audit` and its like; for the layer only.
+    pub(crate) linked: Option<Linked>,
 }
 
 /// Builds the extension.
@@ -131,24 +141,30 @@ fn for_layer(
         }
         eprintln!("{error:#}: building {package} for the host's own target instead");
         let path = executable(workspace.cargo().arg("build").args(features), package, profile)?;
-        return Ok(Executable { path, target: None });
+        return Ok(Executable { path, target: None, compiled: BTreeSet::new(), linked: None });
     }
     let mut build = workspace.cargo();
+    let mut tools = Vec::new();
     if arch == Arch::host() {
         // As .cargo/config.toml says for x86_64, and for the same reasons.
         let suffix = target.replace('-', "_");
         build.arg("build").env(format!("CC_{suffix}"), "gcc");
         build.env(format!("CFLAGS_{suffix}"), C_FLAGS);
     } else {
-        let zig = Bed::Zig.install(workspace)?;
-        let tools = zig.parent().context("cargo-zigbuild lies in a folder")?;
-        build.arg("zigbuild").env("PATH", path_with(tools.to_owned())?);
+        tools.push(Bed::Zig.install(workspace)?);
+        build.arg("zigbuild");
     }
+    let mut linked = None;
     if profile != Profile::Lab.name() {
-        build.arg("--config").arg(without_places(target)?);
+        build.arg("--config").arg(without_places(workspace, target)?);
+        tools.push(audited::TOOL.install(workspace)?);
+        linked = Some(audited::prepare(workspace, &mut build, package, target)?);
     }
-    let path = executable(build.args(["--target", target]).args(features), package, profile)?;
-    Ok(Executable { path, target: Some(target) })
+    build.env("PATH", path_with(&tools)?);
+    let messages = messages(build.args(["--target", target]).args(features), package, profile)?;
+    let path = the_executable(&messages, package)?;
+    let compiled = messages.iter().filter_map(|message| message.compiled_for(target)).collect();
+    Ok(Executable { path, target: Some(target), compiled, linked })
 }
 
 /// Builds the operator's command line for this machine.
@@ -179,10 +195,11 @@ fn fetch_target(workspace: &Workspace, target: &str) -> Result<()> {
 
 /// What has the compiler leave out where this machine keeps the sources of libraries: it would stand in the binary with
 /// each of their files in which something can panic, 6 KB in all, and be another on another machine.
-fn without_places(target: &str) -> Result<String> {
-    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(std::env::home_dir()?.join(".cargo")));
-    let sources = home.context("there is no home directory")?.join("registry/src");
+fn without_places(workspace: &Workspace, target: &str) -> Result<String> {
+    // On a new machine they are not there yet.
+    command::run(workspace.cargo().args(["fetch", "--quiet", "--locked", "--target", target]))?;
+    let home = workspace.cargo_home().context("there is no home directory")?;
+    let sources = home.join("registry/src");
     let entries = std::fs::read_dir(&sources);
     let entries = entries.with_context(|| format!("cannot read {}", sources.display()))?;
     let flags =
@@ -192,51 +209,30 @@ fn without_places(target: &str) -> Result<String> {
     Ok(format!("target.{target}.rustflags={}", serde_json::to_string(&flags?)?))
 }
 
-/// `PATH` with one more folder in front.
-fn path_with(first: PathBuf) -> Result<std::ffi::OsString> {
+/// `PATH` with the folders of these programs in front.
+fn path_with(programs: &[PathBuf]) -> Result<std::ffi::OsString> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::iter::once(first).chain(std::env::split_paths(&path));
+    let first = programs.iter().filter_map(|program| Some(program.parent()?.to_owned()));
+    let folders = first.chain(std::env::split_paths(&path));
     std::env::join_paths(folders).context("a folder of PATH holds a colon")
 }
 
 /// Runs a `cargo build` and returns the path of the package's one executable.
 fn executable(build: &mut Command, package: &str, profile: &str) -> Result<PathBuf> {
+    the_executable(&messages(build, package, profile)?, package)
+}
+
+/// Runs a `cargo build` and returns what cargo says that it has made.
+fn messages(build: &mut Command, package: &str, profile: &str) -> Result<Vec<Message>> {
     build.args(["--profile", profile, "--package", package]);
     let messages = command::output(build.arg("--message-format=json-render-diagnostics"))?;
-    match built_executables(&messages).as_slice() {
-        [path] => Ok(path.clone()),
+    Ok(message::parse(&messages))
+}
+
+fn the_executable(messages: &[Message], package: &str) -> Result<PathBuf> {
+    let executables = messages.iter().filter_map(|message| message.executable.as_ref());
+    match executables.collect::<Vec<_>>().as_slice() {
+        [path] => Ok((*path).clone()),
         paths => bail!("{package} has {} executables, not one", paths.len()),
-    }
-}
-
-/// A line of cargo's JSON messages, as far as it matters here:
-/// <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>
-#[derive(Deserialize)]
-struct Message {
-    executable: Option<PathBuf>,
-}
-
-fn built_executables(messages: &str) -> Vec<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Message>(line).ok()?.executable)
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_executable_is_read_from_cargo_messages() {
-        let messages = concat!(
-            r#"{"reason":"compiler-artifact","target":{"name":"serde"},"executable":null}"#,
-            "\n",
-            r#"{"reason":"compiler-artifact","executable":"/t/lab/strongroom-extension"}"#,
-            "\n",
-            r#"{"reason":"build-finished","success":true}"#,
-            "\n",
-        );
-        assert_eq!(built_executables(messages), [PathBuf::from("/t/lab/strongroom-extension")]);
     }
 }

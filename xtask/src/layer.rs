@@ -1,18 +1,24 @@
-//! Packs the layer as Lambda wants it: a zip with `extensions/strongroom` and `strongroom/exec`, executable.
+//! Makes the layer as Lambda wants it, for both processors, and proves what is promised of it: `docs/layer.md`.
 //!
-//! The same binaries give the same archive, byte for byte: no time of the day is in it.
+//! The same source gives the same archive, byte for byte.
 
-use std::fs::{self, File};
-use std::io::{Cursor, Write};
+mod archive;
+mod contents;
+mod elf;
+mod sbom;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
-use zip::write::SimpleFileOptions;
-use zip::{DateTime, ZipWriter};
 
-use crate::build::{self, Arch, Profile};
+use crate::build::{self, Arch, Executable, Profile};
 use crate::workspace::Workspace;
+use crate::{command, progress};
+
+use contents::Expected;
+use sbom::Compiler;
 
 /// Lambda runs every file of the layer's `extensions/`, under this name; so nothing else may lie there.
 const EXTENSION: &str = "extensions/strongroom";
@@ -20,85 +26,149 @@ const EXTENSION: &str = "extensions/strongroom";
 const EXEC_WRAPPER: &str = "strongroom/exec";
 const FOLDER: &str = "target/layer";
 
-/// The command `cargo xtask layer`: makes the layer for this processor, or for both.
+/// The command `cargo xtask layer`: makes the layer for this processor, or for both, and proves what is promised of it.
 pub(crate) fn run(workspace: &Workspace, arch: Option<Arch>) -> Result<()> {
-    for arch in Arch::ALL.into_iter().filter(|one| arch.is_none_or(|arch| arch == *one)) {
-        make(workspace, arch)?;
+    let wanted = Arch::ALL.into_iter().filter(|one| arch.is_none_or(|arch| arch == *one));
+    let layers = wanted.map(|arch| make(workspace, arch)).collect::<Result<Vec<_>>>()?;
+    for layer in &layers {
+        layer.check()?;
+    }
+    for layer in &layers {
+        layer.report();
     }
     Ok(())
 }
 
-/// Builds the release binaries and writes `target/layer/strongroom-layer-ARCH.zip`.
-pub(crate) fn make(workspace: &Workspace, arch: Arch) -> Result<()> {
-    let extension = build::extension(workspace, Profile::Release, arch)?;
-    let exec_wrapper = build::exec_wrapper(workspace, Profile::Release, arch)?;
-    let files = [(EXTENSION, read(&extension.path)?), (EXEC_WRAPPER, read(&exec_wrapper.path)?)];
-    let archive = pack(&files)?;
+/// A layer, as it was made and written.
+#[derive(Debug)]
+pub(crate) struct Layer {
+    arch: Arch,
+    archive: Vec<u8>,
+    files: [(&'static str, Executable, Vec<u8>); 2],
+    path: PathBuf,
+}
 
-    let path = path(workspace, arch);
+/// Builds the release binaries and writes `target/layer/strongroom-layer-ARCH.zip`, and its bill of materials beside it.
+///
+/// # Errors
+/// If something cannot be built or written.
+pub(crate) fn make(workspace: &Workspace, arch: Arch) -> Result<Layer> {
+    let name = arch.name();
+    let extension = progress::watching(&format!("Building the extension for {name}"), || {
+        build::extension(workspace, Profile::Release, arch)
+    })?;
+    let exec_wrapper =
+        progress::watching(&format!("Building the exec wrapper for {name}"), || {
+            build::exec_wrapper(workspace, Profile::Release, arch)
+        })?;
+    let files =
+        [(EXTENSION, extension), (EXEC_WRAPPER, exec_wrapper)].map(|(place, executable)| {
+            let content = fs::read(&executable.path);
+            let content =
+                content.with_context(|| format!("cannot read {}", executable.path.display()));
+            content.map(|content| (place, executable, content))
+        });
+    let [extension, exec_wrapper] = files;
+    let files = [extension?, exec_wrapper?];
+    let contents = files.iter().map(|(place, _, content)| (*place, content.as_slice()));
+    let contents: Vec<_> = contents.collect();
+    let archive =
+        progress::watching(&format!("Packing the layer for {name}"), || archive::pack(&contents))?;
+    let layer = Layer { arch, archive, files, path: path(workspace, arch) };
+
     fs::create_dir_all(workspace.root().join(FOLDER))
         .with_context(|| format!("cannot make {FOLDER}"))?;
-    let mut file =
-        File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-    file.write_all(&archive).with_context(|| format!("cannot write {}", path.display()))?;
-
-    let digest: String =
-        Sha256::digest(&archive).iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("{}", path.display());
-    println!("target: {}", extension.target.unwrap_or("the host's own, not static"));
-    for (name, content) in &files {
-        println!("{name}: {} bytes", content.len());
+    write(&layer.path, &layer.archive)?;
+    if let Some(bill) = layer.bill_of_materials(workspace)? {
+        write(&layer.path.with_extension("cdx.json"), bill.as_bytes())?;
     }
-    println!("zip: {} bytes", archive.len());
-    println!("sha256: {digest}");
-    Ok(())
+    Ok(layer)
 }
 
 /// Where [`make`] writes the layer.
 pub(crate) fn path(workspace: &Workspace, arch: Arch) -> PathBuf {
-    workspace.root().join(FOLDER).join(format!("strongroom-layer-{}.zip", arch.name()))
+    workspace.root().join(FOLDER).join(format!("{}.zip", name(arch)))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+fn name(arch: Arch) -> String {
+    format!("strongroom-layer-{}", arch.name())
 }
 
-/// The layer's archive with these executables, in their order.
-fn pack(files: &[(&str, Vec<u8>)]) -> Result<Vec<u8>> {
-    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
-    let options = SimpleFileOptions::default()
-        .last_modified_time(DateTime::default())
-        .unix_permissions(0o755);
-    for (name, content) in files {
-        archive.start_file(*name, options)?;
-        archive.write_all(content)?;
+#[expect(clippy::disallowed_methods, reason = "what is published, no secret")]
+fn write(path: &Path, content: &[u8]) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
+
+impl Layer {
+    /// Nothing, if it was built for the host's own target.
+    fn bill_of_materials(&self, workspace: &Workspace) -> Result<Option<String>> {
+        let mut executables = Vec::new();
+        for (place, executable, content) in &self.files {
+            let Some(linked) = &executable.linked else { return Ok(None) };
+            executables.push(sbom::Executable { place, content, linked });
+        }
+        let version = command::output(workspace.command("rustc").arg("-vV"))?;
+        let lock = fs::read_to_string(workspace.root().join("Cargo.lock"));
+        let bill = sbom::of(&sbom::Layer {
+            name: &name(self.arch),
+            target: self.arch.static_target(),
+            archive: &self.archive,
+            executables,
+            compiler: &Compiler::parse(&version)?,
+            lock: &lock.context("cannot read Cargo.lock")?,
+        })?;
+        Ok(Some(format!("{}\n", serde_json::to_string_pretty(&bill)?)))
     }
-    Ok(archive.finish()?.into_inner())
-}
 
-#[cfg(test)]
-mod tests {
-    use std::io::Read;
+    /// Looks at what was written.
+    ///
+    /// # Errors
+    /// If it is not what it should be; all findings are printed.
+    fn check(&self) -> Result<()> {
+        let mut expected = Vec::new();
+        for (place, executable, _) in &self.files {
+            let Executable { compiled, linked, .. } = executable;
+            let Some(linked) = linked else {
+                bail!("the layer for {} is not static: its target cannot be had", self.arch.name())
+            };
+            expected.push(Expected { place, linked, compiled });
+        }
+        let written =
+            fs::read(&self.path).with_context(|| format!("cannot read {}", self.path.display()))?;
+        let findings = contents::check(&written, self.arch, &expected)?;
+        for finding in &findings {
+            eprintln!("{}: {finding}", self.path.display());
+        }
+        if !findings.is_empty() {
+            bail!("the layer for {}: {} findings", self.arch.name(), findings.len());
+        }
+        Ok(())
+    }
 
-    use super::*;
-
-    #[test]
-    fn the_layer_holds_two_executables_and_is_reproducible() {
-        let files =
-            [(EXTENSION, b"an ELF file".to_vec()), (EXEC_WRAPPER, b"another ELF file".to_vec())];
-        let archive = pack(&files).unwrap();
-        assert_eq!(archive, pack(&files).unwrap());
-
-        let mut reader = zip::ZipArchive::new(Cursor::new(archive)).unwrap();
-        assert_eq!(reader.len(), 2);
-        let mut check = |name: &str, expect: &str| {
-            let mut file = reader.by_name(name).unwrap();
-            assert_eq!(file.unix_mode(), Some(0o100_755), "{name}");
-            let mut content = String::new();
-            file.read_to_string(&mut content).unwrap();
-            assert_eq!(content, expect, "{name}");
+    /// Prints what a person wants to know of it.
+    fn report(&self) {
+        println!("{}", self.path.display());
+        println!("sha256: {}", hex(&Sha256::digest(&self.archive)));
+        let figure = |what: &str, bytes: usize, target: usize| {
+            let verdict = match bytes.checked_sub(target) {
+                None | Some(0) => "met".to_owned(),
+                Some(over) => format!("missed by {over}"),
+            };
+            println!("{what}: {bytes} bytes, target {target}: {verdict}");
         };
-        check("extensions/strongroom", "an ELF file");
-        check("strongroom/exec", "another ELF file");
+        for ((place, _, content), target) in self.files.iter().zip(TARGETS) {
+            figure(place, content.len(), target);
+        }
+        figure("zip", self.archive.len(), TARGET_OF_ZIP);
     }
+}
+
+/// What extension and exec wrapper should not exceed, in bytes.
+const TARGETS: [usize; 2] = [3_000_000, 400_000];
+/// The same of the archive.
+const TARGET_OF_ZIP: usize = 1_250_000;
+
+/// Digits, as people compare them.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -18,6 +18,7 @@ mod fuzz;
 mod herd;
 mod lab;
 mod layer;
+mod linked;
 mod progress;
 mod report;
 mod soak;

@@ -44,6 +44,15 @@ pub(crate) fn run(title: &str, command: &mut Command, log: &Path) -> Result<()> 
     Ok(())
 }
 
+/// Does `work` that prints for itself, if at all, and says that it lives.
+pub(crate) fn watching<T>(title: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    let began = Instant::now();
+    eprintln!("{title} ...");
+    let result = ticking(title, began, work)?;
+    eprintln!("{title}: done in {}", seconds(began.elapsed()));
+    Ok(result)
+}
+
 /// Does `work`, with a line every [`PATIENCE`] while it lasts.
 fn ticking<T>(title: &str, began: Instant, work: impl FnOnce() -> T) -> T {
     let (done, wait) = mpsc::channel::<()>();

@@ -27,6 +27,12 @@ impl Workspace {
         self.root.join("target/beds")
     }
 
+    /// Where cargo keeps what it downloads, if that can be told.
+    pub(crate) fn cargo_home(&self) -> Option<PathBuf> {
+        let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+        home.or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+    }
+
     /// A `cargo` command that starts in the root.
     pub(crate) fn cargo(&self) -> Command {
         // Set by `cargo run`; absent when the binary is started by hand.
