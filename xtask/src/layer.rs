@@ -5,6 +5,7 @@
 mod archive;
 mod contents;
 mod elf;
+mod proofs;
 mod sbom;
 
 use std::fs;
@@ -33,6 +34,7 @@ pub(crate) fn run(workspace: &Workspace, arch: Option<Arch>) -> Result<()> {
     for layer in &layers {
         layer.check()?;
     }
+    proofs::run(workspace, &layers)?;
     for layer in &layers {
         layer.report();
     }

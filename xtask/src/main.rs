@@ -96,7 +96,7 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
-    /// Build the layer for both processors, as target/layer/strongroom-layer-ARCH.zip
+    /// Build the layer for both processors, as target/layer/strongroom-layer-ARCH.zip, and prove that it is as promised
     Layer {
         /// Only for this one
         #[arg(long, value_enum)]

@@ -48,30 +48,13 @@ fn run_all(workspace: &Workspace, quick: bool, filter: &[String]) -> Result<(Rep
     tests.env("STRONGROOM_EXEC", &exec_wrapper.path);
     tests.env("STRONGROOM_CLI", command_line(workspace));
     for (bed, part) in parts {
-        // A part that an outer shell names is not a part of this run.
-        tests.env_remove(bed.variable());
-        match part {
-            Ok(program) => {
-                tests.env(bed.variable(), program);
-            }
-            Err(reason) => {
-                report.missing.insert(format!("{}: {reason}", bed.title()));
-            }
-        }
+        give(&mut tests, bed, part, &mut report);
     }
     if !filter.is_empty() {
         tests.arg("--").args(filter);
     }
 
-    let notes = workspace.root().join("target/beds/notes");
-    let _ = fs::remove_dir_all(&notes);
-    fs::create_dir_all(&notes).context("cannot make target/beds/notes")?;
-    let (took_part, skipped) = (notes.join("took-part"), notes.join("skipped"));
-    tests.env("STRONGROOM_TOOK_PART", &took_part).env("STRONGROOM_SKIPPED", &skipped);
-    let mut outcome = cargo_test(&mut tests, &mut report.tally);
-    report.took_part = lines(&took_part);
-    report.skipped_tests = lines(&skipped);
-
+    let mut outcome = observe(workspace, &mut tests, &mut report);
     // A filter names tests; whoever gives one does not want to wait for the cases.
     if filter.is_empty() {
         let replayed = replay(workspace, &extension.path, quick, &mut report);
@@ -84,6 +67,42 @@ fn run_all(workspace: &Workspace, quick: bool, filter: &[String]) -> Result<(Rep
     Ok((report, outcome))
 }
 
+/// Tells tests of a part, or the report why they are not told.
+pub(crate) fn give(
+    tests: &mut Command,
+    bed: Bed,
+    part: Result<PathBuf, String>,
+    report: &mut Report,
+) {
+    // A part that an outer shell names is not a part of this run.
+    tests.env_remove(bed.variable());
+    match part {
+        Ok(program) => {
+            tests.env(bed.variable(), program);
+        }
+        Err(reason) => {
+            report.missing.insert(format!("{}: {reason}", bed.title()));
+        }
+    }
+}
+
+/// Runs tests, their lines passed through, and reports how they ended and what took part.
+pub(crate) fn observe(
+    workspace: &Workspace,
+    tests: &mut Command,
+    report: &mut Report,
+) -> Result<()> {
+    let notes = workspace.root().join("target/beds/notes");
+    let _ = fs::remove_dir_all(&notes);
+    fs::create_dir_all(&notes).context("cannot make target/beds/notes")?;
+    let (took_part, skipped) = (notes.join("took-part"), notes.join("skipped"));
+    tests.env("STRONGROOM_TOOK_PART", &took_part).env("STRONGROOM_SKIPPED", &skipped);
+    let outcome = cargo_test(tests, &mut report.tally);
+    report.took_part = lines(&took_part);
+    report.skipped_tests = lines(&skipped);
+    outcome
+}
+
 /// The command line as `cargo test` has just built it, to test that package, too.
 fn command_line(workspace: &Workspace) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
@@ -91,7 +110,7 @@ fn command_line(workspace: &Workspace) -> PathBuf {
 }
 
 /// Installs a real part, or says in one line why it cannot take part.
-fn part(workspace: &Workspace, bed: Bed, quick: bool) -> Result<PathBuf, String> {
+pub(crate) fn part(workspace: &Workspace, bed: Bed, quick: bool) -> Result<PathBuf, String> {
     if quick {
         return Err("--quick".to_owned());
     }

@@ -42,7 +42,17 @@ impl Authority {
     /// As [`Authority::new`], or if `host` is no name or address.
     #[must_use]
     pub fn server(&self, host: &str) -> Certified {
-        self.certify(CertificateParams::new([host.to_owned()]).expect("a host's name"))
+        self.server_of_many(&[host])
+    }
+
+    /// The same for all of these.
+    ///
+    /// # Panics
+    /// As [`Authority::server`].
+    #[must_use]
+    pub fn server_of_many(&self, hosts: &[&str]) -> Certified {
+        let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
+        self.certify(CertificateParams::new(hosts).expect("hosts' names"))
     }
 
     /// A client's certificate for `name`.

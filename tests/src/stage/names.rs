@@ -42,6 +42,11 @@ pub enum Reply {
     Address(Ipv4Addr),
     /// This address, after a while.
     Late(Ipv4Addr, Duration),
+    /// This address for that name, and that there is no other name.
+    Only(&'static str, Ipv4Addr),
+    /// This address, and to who asks for one of version 6 that there is no such name: some name servers do, and mean
+    /// that they have none.
+    Ipv4OrNoSuchName(Ipv4Addr),
     /// There is no such name.
     NoSuchName,
 }
@@ -128,6 +133,8 @@ impl Question {
     fn answer(&self, reply: Reply) -> Vec<u8> {
         let address = match reply {
             Reply::Address(address) | Reply::Late(address, _) => Some(address),
+            Reply::Only(name, address) => (self.name == name).then_some(address),
+            Reply::Ipv4OrNoSuchName(address) => self.is_for_ipv4.then_some(address),
             Reply::NoSuchName => None,
         };
         let code = if address.is_some() { 0 } else { 3 };

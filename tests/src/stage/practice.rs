@@ -35,7 +35,7 @@ impl Practice {
     pub fn new(program: &Path, moto: &Moto) -> Self {
         let code = TempDir::new().expect("a temporary directory");
         install(program, &code.path().join("bootstrap"));
-        Self::of_function(code, Runtime::Provided, moto, start_vault())
+        Self::of_function(code, Runtime::Provided, moto, start_vault(), &beds::extension())
     }
 
     /// The same on a Vault that the caller has started.
@@ -46,7 +46,7 @@ impl Practice {
     pub fn on(vault: Vault, program: &Path, moto: &Moto) -> Self {
         let code = TempDir::new().expect("a temporary directory");
         install(program, &code.path().join("bootstrap"));
-        Self::of_function(code, Runtime::Provided, moto, vault)
+        Self::of_function(code, Runtime::Provided, moto, vault, &beds::extension())
     }
 
     /// The same by TLS, with a certificate for `127.0.0.1` of an authority that nobody knows.
@@ -55,13 +55,22 @@ impl Practice {
     /// As [`Practice::new`].
     #[must_use]
     pub fn over_tls(program: &Path, moto: &Moto) -> Self {
+        Self::over_tls_with(&beds::extension(), program, moto)
+    }
+
+    /// The same with another extension than the one that tests are told of.
+    ///
+    /// # Panics
+    /// As [`Practice::new`].
+    #[must_use]
+    pub fn over_tls_with(extension: &Path, program: &Path, moto: &Moto) -> Self {
         let code = TempDir::new().expect("a temporary directory");
         install(program, &code.path().join("bootstrap"));
         let authority = Authority::new();
         let Certified { certificate, key } = authority.server("127.0.0.1");
         let address = format!("127.0.0.1:{}", free_port());
         let vault = Vault::start_with_tls(&address, &certificate, &key, &authority.pem);
-        let mut practice = Self::of_function(code, Runtime::Provided, moto, vault);
+        let mut practice = Self::of_function(code, Runtime::Provided, moto, vault, extension);
         practice.set("VAULT_CACERT_BYTES", &authority.pem);
         practice
     }
@@ -76,17 +85,23 @@ impl Practice {
         #[expect(clippy::disallowed_methods, reason = "a test's function, no secret")]
         fs::write(code.path().join("app.py"), source).expect("the function");
         let runtime = Runtime::Python { interpreter: beds::python() };
-        Self::of_function(code, runtime, moto, start_vault())
+        Self::of_function(code, runtime, moto, start_vault(), &beds::extension())
     }
 
-    fn of_function(code: TempDir, runtime: Runtime, moto: &Moto, vault: Vault) -> Self {
+    fn of_function(
+        code: TempDir,
+        runtime: Runtime,
+        moto: &Moto,
+        vault: Vault,
+        program: &Path,
+    ) -> Self {
         vault.set_up_practice(moto);
         let port = free_port();
         // Its file's name is how the extension's process is told from those of other tests.
         let extension = format!("strongroom-{port}");
         let layer = TempDir::new().expect("a temporary directory");
         fs::create_dir(layer.path().join("extensions")).expect("a directory of the layer");
-        install(&beds::extension(), &layer.path().join("extensions").join(&extension));
+        install(program, &layer.path().join("extensions").join(&extension));
 
         let handler = "app.handler".to_owned();
         let function = Function { code: code.path().to_owned(), handler, runtime };
