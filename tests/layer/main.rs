@@ -6,6 +6,8 @@
 mod alpine;
 mod arm64;
 mod bill_of_materials;
+mod container;
+mod dockerfile;
 mod empty_root;
 mod lambda;
 mod root;
