@@ -163,6 +163,7 @@ impl Bed {
     /// # Errors
     /// If the toolchain is missing or the installation fails, with the reason.
     pub(crate) fn install(self, workspace: &Workspace) -> Result<PathBuf> {
+        let workspace = &workspace.original();
         let beds = workspace.beds();
         let program = beds.join(self.program());
         let versions = self.toolchains().iter().map(|toolchain| toolchain.version());

@@ -7,12 +7,12 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::workspace::Workspace;
-use crate::{chaos, command, deny, docs, fuzz, progress, test, tidy};
+use crate::{chaos, command, deny, docs, fuzz, layer, progress, test, tidy};
 
 type Step = (&'static str, fn(&Workspace) -> Result<()>);
 
 /// What is checked, the quick things first; the test report comes late so that it stands at the end.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     ("format", format),
     ("tidy", |workspace| tidy::run(workspace, false)),
     ("generated pages", docs::check),
@@ -20,6 +20,7 @@ const STEPS: [Step; 10] = [
     ("rustdoc", rustdoc),
     ("deny", deny::check),
     ("tests", |workspace| test::run(workspace, false, &[])),
+    ("layer", |workspace| layer::run(workspace, None, true)),
     ("fuzz", fuzz::run_short),
     ("chaos", chaos::run_short),
     ("clean tree", clean_tree),

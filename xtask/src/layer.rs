@@ -7,6 +7,7 @@ mod contents;
 mod elf;
 mod proofs;
 mod sbom;
+mod twice;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,13 +29,16 @@ const EXEC_WRAPPER: &str = "strongroom/exec";
 const FOLDER: &str = "target/layer";
 
 /// The command `cargo xtask layer`: makes the layer for this processor, or for both, and proves what is promised of it.
-pub(crate) fn run(workspace: &Workspace, arch: Option<Arch>) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, arch: Option<Arch>, twice: bool) -> Result<()> {
     let wanted = Arch::ALL.into_iter().filter(|one| arch.is_none_or(|arch| arch == *one));
     let layers = wanted.map(|arch| make(workspace, arch)).collect::<Result<Vec<_>>>()?;
     for layer in &layers {
         layer.check()?;
     }
     proofs::run(workspace, &layers)?;
+    if twice {
+        twice::check(workspace, &layers)?;
+    }
     for layer in &layers {
         layer.report();
     }

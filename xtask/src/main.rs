@@ -101,6 +101,9 @@ enum Command {
         /// Only for this one
         #[arg(long, value_enum)]
         arch: Option<Arch>,
+        /// Build it once more, from a copy in another folder, and compare
+        #[arg(long)]
+        twice: bool,
     },
     /// Send the release binary many requests and record how much memory it takes, in bench/results
     Soak {
@@ -138,7 +141,7 @@ fn main() -> ExitCode {
         Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
         Command::Herd { environments, seed } => herd::run(&workspace, environments, seed),
         Command::Lab { arguments } => lab::run(&workspace, &arguments),
-        Command::Layer { arch } => layer::run(&workspace, arch),
+        Command::Layer { arch, twice } => layer::run(&workspace, arch, twice),
         Command::Soak { requests } => soak::run(&workspace, requests),
         Command::Test { quick, filter } => test::run(&workspace, quick, &filter),
         Command::Tidy { write } => tidy::run(&workspace, write),
