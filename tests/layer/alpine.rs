@@ -4,8 +4,8 @@
 use strongroom_tests::beds;
 use strongroom_tests::stage::names::Reply;
 
-use super::root::Root;
-use super::sandbox::{HERE, HOST, NEEDED, Sandbox};
+use super::root::{Processor, Root};
+use super::sandbox::{HERE, HOST, NEEDED, Sandbox, needed};
 
 /// A root like Alpine's, with this resolver's file.
 pub(crate) fn root(resolver: &str) -> Root {
@@ -20,21 +20,30 @@ pub(crate) fn root(resolver: &str) -> Root {
 }
 
 /// The same with the layer.
-fn with_layer(resolver: &str) -> Root {
+fn with_layer(processor: Processor, resolver: &str) -> Root {
     let root = root(resolver);
-    root.add_layer();
+    root.add_layer(processor);
     root
 }
 
 #[test]
 fn in_alpine_a_short_name_is_found_in_the_search_domain() {
-    if !beds::available("the layer in Alpine", &NEEDED) {
+    check_short_name(Processor::Ours);
+}
+
+#[test]
+fn in_alpine_a_short_name_is_found_in_the_search_domain_on_arm64() {
+    check_short_name(Processor::Arm64);
+}
+
+fn check_short_name(processor: Processor) {
+    if !beds::available("the layer in Alpine", &needed(processor)) {
         return;
     }
     beds::in_private_network(|| {
         let mut sandbox = Sandbox::set_up("vault", Reply::Only(HOST, HERE));
         let resolver = "search other.test strongroom.test\nnameserver 127.0.0.1\noptions ndots:2\n";
-        let root = with_layer(resolver);
+        let root = with_layer(processor, resolver);
         let extension = sandbox.start_extension(&root);
         let asked = sandbox.names.asked();
         assert_eq!(asked.first().map(String::as_str), Some("vault.other.test"), "{asked:?}");
@@ -50,7 +59,7 @@ fn in_alpine_a_name_of_the_hosts_file_is_asked_of_nobody() {
     }
     beds::in_private_network(|| {
         let mut sandbox = Sandbox::set_up(HOST, Reply::NoSuchName);
-        let root = with_layer("nameserver 127.0.0.1\n");
+        let root = with_layer(Processor::Ours, "nameserver 127.0.0.1\n");
         root.write("/etc/hosts", &format!("127.0.0.1 {HOST}\n"));
         let extension = sandbox.start_extension(&root);
         assert_eq!(sandbox.names.asked(), [""; 0]);
@@ -67,7 +76,7 @@ fn a_name_server_that_denies_a_name_for_want_of_ipv6_is_believed_and_named() {
     }
     beds::in_private_network(|| {
         let sandbox = Sandbox::set_up(HOST, Reply::Ipv4OrNoSuchName(HERE));
-        let root = with_layer("nameserver 127.0.0.1\n");
+        let root = with_layer(Processor::Ours, "nameserver 127.0.0.1\n");
         let mut variables = sandbox.variables.clone();
         variables.push(("STRONGROOM_INIT_TIMEOUT".to_owned(), "2s".to_owned()));
         let mut extension = root.run(&["/opt/extensions/strongroom"], &variables);

@@ -8,6 +8,16 @@ use std::process::Command;
 use strongroom_tests::beds::{self, Process};
 use tempfile::TempDir;
 
+/// Which layer it is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Processor {
+    Arm64,
+    Ours,
+}
+
+/// Static, as the layer is: nothing else has to be there for it.
+const EMULATOR: &str = "/qemu";
+
 /// The directory; gone when dropped.
 pub(crate) struct Root(TempDir);
 
@@ -21,9 +31,15 @@ impl Root {
         root
     }
 
-    /// Lays the layer for this processor out at `/opt`.
-    pub(crate) fn add_layer(&self) {
-        super::unpack(&beds::layer(), &self.path("/opt"));
+    /// Lays the layer for this processor out at `/opt`, or that for arm64 with an emulator for its programs.
+    pub(crate) fn add_layer(&self, processor: Processor) {
+        match processor {
+            Processor::Ours => super::unpack(&beds::layer(), &self.path("/opt")),
+            Processor::Arm64 => {
+                super::unpack(&beds::arm64_layer(), &self.path("/opt"));
+                fs::copy(beds::qemu(), self.path(EMULATOR)).unwrap();
+            }
+        }
     }
 
     /// Where a path of the root lies here.
@@ -47,7 +63,12 @@ impl Root {
     /// Starts a program of the root, with these variables and no others.
     pub(crate) fn run(&self, command: &[&str], variables: &[(String, String)]) -> Process {
         let mut chroot = Command::new("chroot");
-        chroot.arg(self.0.path()).args(command).env_clear();
+        chroot.arg(self.0.path());
+        if self.path(EMULATOR).exists() {
+            // By the name that Lambda would call.
+            chroot.args([EMULATOR, "-0", command[0]]);
+        }
+        chroot.args(command).env_clear();
         chroot.envs(variables.iter().map(|(name, value)| (name, value)));
         // To find chroot itself.
         chroot.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");

@@ -8,10 +8,19 @@ use strongroom_tests::stage::names::{NameServer, Reply};
 use tokio::runtime::Runtime;
 
 use super::lambda::Lambda;
-use super::root::Root;
+use super::root::{Processor, Root};
 
 /// What a test in a root of its own needs.
 pub(crate) const NEEDED: [Part; 4] = [Part::Layer, Part::Moto, Part::PrivateNetwork, Part::Vault];
+
+/// The same with the layer for this processor.
+pub(crate) fn needed(processor: Processor) -> Vec<Part> {
+    let of_layer: &[Part] = match processor {
+        Processor::Arm64 => &[Part::Arm64Layer, Part::Qemu],
+        Processor::Ours => &[Part::Layer],
+    };
+    [of_layer, &NEEDED[1..]].concat()
+}
 
 /// What Vault's certificate is for, and what the name server calls it.
 pub(crate) const HOST: &str = "vault.strongroom.test";
