@@ -74,3 +74,24 @@ impl Workspace {
         command
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_has_packages_and_artifacts_of_its_own_and_the_parts_of_its_original() {
+        let workspace = Workspace::of_this_build();
+        let copy = workspace.copied_to("/copy/tree".into(), "/copy/cargo".into());
+        assert_eq!(copy.beds(), workspace.beds());
+        assert_eq!(copy.original().root(), workspace.root());
+        let command = copy.cargo();
+        let variable = |name: &str| {
+            let mut variables = command.get_envs().filter(|(set, _)| *set == name);
+            variables.next().and_then(|(_, value)| value)
+        };
+        assert_eq!(variable("CARGO_HOME"), Some("/copy/cargo".as_ref()));
+        assert_eq!(variable("CARGO_TARGET_DIR"), Some("/copy/tree/target".as_ref()));
+        assert_eq!(command.get_current_dir(), Some(Path::new("/copy/tree")));
+    }
+}
