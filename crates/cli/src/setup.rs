@@ -17,7 +17,6 @@ mod report;
 mod step;
 mod wish;
 
-use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -112,7 +111,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
             let plan = site.plan(Direction::Apply).await?;
             let written = match json {
                 true => report::write_json(&plan, &mut out),
-                false => report::write(&plan, Direction::Apply, &mut out),
+                false => report::write(&plan, &site.place(), Direction::Apply, &mut out),
             };
             written.context("cannot write the plan")?;
             let is_done = !check || plan.steps.is_empty();
@@ -128,7 +127,8 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
 async fn change(input: &Input, direction: Direction, yes: bool) -> Result<ExitCode> {
     let site = Site::open(input).await?;
     let plan = site.plan(direction).await?;
-    report::write(&plan, direction, &mut io::stdout().lock()).context("cannot write the plan")?;
+    let written = report::write(&plan, &site.place(), direction, &mut io::stdout().lock());
+    written.context("cannot write the plan")?;
     if !plan.problems.is_empty() {
         return Ok(ExitCode::FAILURE);
     }
@@ -138,7 +138,7 @@ async fn change(input: &Input, direction: Direction, yes: bool) -> Result<ExitCo
     if !yes && !agreement::is_given()? {
         return Ok(ExitCode::FAILURE);
     }
-    let hands = Hands { accounts: &site.accounts, admin: &site.admin, has_made: Cell::new(false) };
+    let hands = Hands::new(&site.accounts, &site.admin);
     let mut steps = Steps::new();
     let count = plan.steps.len();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -150,6 +150,7 @@ async fn change(input: &Input, direction: Direction, yes: bool) -> Result<ExitCo
              from here",
         )?;
     }
+    hands.told.borrow().iter().for_each(|told| steps.say(&format!("note: {told}")));
     steps.say("Done.");
     Ok(ExitCode::SUCCESS)
 }
@@ -167,6 +168,13 @@ impl Site {
         let admin = Admin::new(&environment)?;
         let accounts = Accounts::of(&wish).await?;
         Ok(Self { wish, accounts, admin })
+    }
+
+    /// Where everything is.
+    fn place(&self) -> String {
+        let namespace = self.wish.namespace.as_deref();
+        let namespace = namespace.map(|name| format!(", namespace {name}")).unwrap_or_default();
+        format!("Vault at {}{namespace}; {}", self.wish.vault, self.accounts)
     }
 
     async fn plan(&self, direction: Direction) -> Result<Plan> {

@@ -1,5 +1,8 @@
 //! The AWS accounts that take part, each through the credentials of its profile.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use anyhow::{Context as _, Result, bail};
 use aws_config::SdkConfig;
 use strongroom_vault::aws::sts;
@@ -76,6 +79,15 @@ impl Accounts {
         found
             .map(|(_, account)| account)
             .with_context(|| format!("no credentials for account {id}"))
+    }
+}
+
+impl fmt::Display for Accounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids: BTreeSet<&str> =
+            self.0.iter().map(|(_, account)| account.caller.account.as_str()).collect();
+        let ids: Vec<&str> = ids.into_iter().collect();
+        write!(f, "AWS account{} {}", if ids.len() == 1 { "" } else { "s" }, ids.join(" and "))
     }
 }
 

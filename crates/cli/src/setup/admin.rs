@@ -97,6 +97,19 @@ impl Admin {
         Ok(())
     }
 
+    /// Writes `fields` to `path`; whether Vault knows such a path.
+    ///
+    /// # Errors
+    /// Vault refuses or does not answer.
+    pub(super) async fn write_if_known(
+        &self,
+        path: &str,
+        fields: &Map<String, Value>,
+    ) -> Result<bool> {
+        let body = Zeroizing::new(serde_json::to_vec(fields)?);
+        Ok(self.send(Method::POST, path, body).await?.status != 404)
+    }
+
     /// Takes away what is at `path`; that nothing is there is no error.
     ///
     /// # Errors

@@ -37,8 +37,14 @@ pub(super) fn write_json(plan: &Plan, out: &mut impl Write) -> io::Result<()> {
     writeln!(out, "{}", serde_json::to_string_pretty(&object)?)
 }
 
-/// Writes the plan, a line for each step and below it what it does.
-pub(super) fn write(plan: &Plan, direction: Direction, out: &mut impl Write) -> io::Result<()> {
+/// Writes the plan for what is at `place`, a line for each step and below it what it does.
+pub(super) fn write(
+    plan: &Plan,
+    place: &str,
+    direction: Direction,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    writeln!(out, "{place}\n")?;
     for thing in plan.unchanged.iter().filter(|_| direction == Direction::Apply) {
         writeln!(out, "  = {thing}")?;
     }

@@ -4,7 +4,7 @@ mod iam;
 mod lambda;
 mod vault;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -51,6 +51,8 @@ pub(super) struct Hands<'a> {
     pub(super) admin: &'a Admin,
     /// Whether AWS may not know everywhere yet what was made a moment ago.
     pub(super) has_made: Cell<bool>,
+    /// What came otherwise than planned, and is to be told at the end.
+    pub(super) told: RefCell<Vec<String>>,
 }
 
 impl Step {
@@ -76,7 +78,12 @@ impl Step {
     }
 }
 
-impl Hands<'_> {
+impl<'a> Hands<'a> {
+    /// At the beginning.
+    pub(super) fn new(accounts: &'a Accounts, admin: &'a Admin) -> Self {
+        Self { accounts, admin, has_made: Cell::new(false), told: RefCell::default() }
+    }
+
     /// Tries again for a while what fails because AWS does not know everywhere yet what was made a moment ago.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>
     pub(super) async fn once_known<T, F: Future<Output = Result<T>>>(

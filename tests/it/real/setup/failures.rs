@@ -126,3 +126,17 @@ async fn a_destroy_that_aws_refuses_at_any_step_goes_on_the_next_time() {
 async fn a_destroy_that_vault_refuses_at_any_step_goes_on_the_next_time() {
     check("destroy", Server::Vault, refused()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vault_that_cannot_replace_its_key_keeps_the_one_that_it_was_given() {
+    if !beds::available("setup on a Vault that rotates nothing", &PARTS) {
+        return;
+    }
+    let failing = Failing::new().await;
+    let unknown =
+        Fault::Answer { body: r#"{"errors": []}"#.to_owned(), retry_after: None, status: 404 };
+    failing.vault.inject(Rule::new(unknown).path("/v1/auth/aws/config/rotate-root"));
+    let applied = failing.site.run(&["setup", "apply", "--yes"]).good();
+    assert!(applied.err.contains("this Vault cannot replace its access key"), "{}", applied.err);
+    failing.site.run(&["setup", "plan", "--check"]).good();
+}

@@ -86,7 +86,7 @@ pub(super) fn plan(
     }
     later.into_iter().for_each(|step| plan.vault(step));
     role(wish, vault, bound, plan);
-    rotate(wish, found, credentials, plan);
+    rotate(wish, found, home, credentials, plan);
     pairing(wish, vault.client.as_ref(), client.as_ref(), plan)
 }
 
@@ -418,7 +418,7 @@ fn token_type(vault: &FoundVault) -> TokenType {
     if all { TokenType::Batch } else { TokenType::Service }
 }
 
-fn rotate(wish: &Wish, found: &Found, credentials: Credentials, plan: &mut Plan) {
+fn rotate(wish: &Wish, found: &Found, home: &Account, credentials: Credentials, plan: &mut Plan) {
     if credentials != Credentials::AccessKey {
         return;
     }
@@ -428,7 +428,8 @@ fn rotate(wish: &Wish, found: &Found, credentials: Credentials, plan: &mut Plan)
     let used = found.vault.client.as_ref().map(|client| &client.access_key);
     let first = found.user.as_ref().and_then(|user| user.attributes.tags.get(names::FIRST_KEY_TAG));
     if makes_key || (first.is_some() && first == used) {
-        plan.vault(VaultStep::RotateKey { mount: wish.mount.clone() });
+        let user = NewKey { account: home.caller.account.clone(), user: wish.user.clone() };
+        plan.vault(VaultStep::RotateKey { mount: wish.mount.clone(), user });
     }
 }
 

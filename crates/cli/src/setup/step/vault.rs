@@ -42,8 +42,10 @@ pub(in crate::setup) enum VaultStep {
     Enable {
         mount: String,
     },
+    /// Has Vault replace the key of this user.
     RotateKey {
         mount: String,
+        user: NewKey,
     },
     /// `how` names what changes; `is_new` if there is none yet, and `anew` if the old one goes first.
     WriteRole {
@@ -102,7 +104,7 @@ impl VaultStep {
             Self::Enable { mount } => {
                 (Change::Make, format!("auth method auth/{mount}"), vec!["type aws".to_owned()])
             }
-            Self::RotateKey { mount } => (
+            Self::RotateKey { mount, .. } => (
                 Change::Alter,
                 format!("auth/{mount}/config/rotate-root"),
                 vec!["Vault replaces its access key by one that nobody has seen".to_owned()],
@@ -163,10 +165,7 @@ impl VaultStep {
                     "cannot enable the auth method; hint: OpenBao has it as a plugin that an administrator registers first",
                 )
             }
-            Self::RotateKey { mount } => {
-                let path = format!("auth/{mount}/config/rotate-root");
-                hands.once_known(UNKNOWN_KEY, || admin.write(&path, object(&Value::Null))).await
-            }
+            Self::RotateKey { mount, user } => rotate(hands, mount, user).await,
             Self::WriteRole { mount, role, fields, anew, .. } => {
                 let path = format!("auth/{mount}/role/{role}");
                 if *anew {
@@ -183,6 +182,24 @@ impl VaultStep {
             }
         }
     }
+}
+
+/// Has Vault replace its access key. One that cannot is not asked for it again.
+async fn rotate(hands: &Hands<'_>, mount: &str, of: &NewKey) -> Result<()> {
+    let path = format!("auth/{mount}/config/rotate-root");
+    let rotate = || hands.admin.write_if_known(&path, object(&Value::Null));
+    if hands.once_known(UNKNOWN_KEY, rotate).await? {
+        return Ok(());
+    }
+    let iam = &hands.accounts.by_id(&of.account)?.iam;
+    let untag = iam.untag_user().user_name(&of.user).tag_keys(names::FIRST_KEY_TAG).send().await;
+    untag.map_err(|error| told(&error)).context("cannot note that the key stays")?;
+    hands.told.borrow_mut().push(
+        "this Vault cannot replace its access key: the one that it was given stays; replace it from time to time by deleting \
+         it in IAM and applying again"
+            .to_owned(),
+    );
+    Ok(())
 }
 
 /// Sees that Vault has kept what was written: an older one takes no notice of fields that it does not know.
