@@ -20,7 +20,7 @@ const STEPS: [Step; 11] = [
     ("rustdoc", rustdoc),
     ("deny", deny::check),
     ("tests", |workspace| test::run(workspace, false, &[])),
-    ("layer", |workspace| layer::run(workspace, None, true)),
+    ("layer", |workspace| layer::run(workspace, None, layer::Proofs::ALL)),
     ("fuzz", fuzz::run_short),
     ("chaos", chaos::run_short),
     ("clean tree", clean_tree),

@@ -33,6 +33,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::build::Arch;
+use crate::layer::Proofs;
 use crate::workspace::Workspace;
 
 /// Every check and build step of the project.
@@ -101,6 +102,9 @@ enum Command {
         /// Only for this one
         #[arg(long, value_enum)]
         arch: Option<Arch>,
+        /// Look at it only: run nothing that needs Go or Python to be installed
+        #[arg(long)]
+        quick: bool,
         /// Build it once more, from a copy in another folder, and compare
         #[arg(long)]
         twice: bool,
@@ -141,7 +145,10 @@ fn main() -> ExitCode {
         Command::Fuzz { seconds, targets } => fuzz::run(&workspace, seconds, &targets),
         Command::Herd { environments, seed } => herd::run(&workspace, environments, seed),
         Command::Lab { arguments } => lab::run(&workspace, &arguments),
-        Command::Layer { arch, twice } => layer::run(&workspace, arch, twice),
+        Command::Layer { arch, quick, twice } => {
+            let proofs = Proofs { running: !quick, twice };
+            layer::run(&workspace, arch, proofs)
+        }
         Command::Soak { requests } => soak::run(&workspace, requests),
         Command::Test { quick, filter } => test::run(&workspace, quick, &filter),
         Command::Tidy { write } => tidy::run(&workspace, write),
