@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::accounts::Accounts;
 use super::admin::Admin;
+use super::document::Credentials;
 use super::wish::Wish;
 
 pub(super) use aws::{FoundFunction, FoundRole, FoundUser, Principal};
@@ -62,7 +63,10 @@ impl Found {
                 aws::look_for_role(account, &assumed.name, &mut roles).await?;
             }
         }
-        let user = aws::user(accounts.get(&wish.vault_account)?, &wish.user).await?;
+        let user = aws::user(accounts.get(&wish.vault_account)?, &wish.user).await;
+        // Who needs no user need not be allowed to look for one.
+        let needs_user = !matches!(wish.credentials, Some(Credentials::None | Credentials::Own));
+        let user = if needs_user { user? } else { user.unwrap_or_default() };
         if let Some(identity) = &wish.identity {
             let identity = Principal::parse(identity)?;
             let account = accounts.get(&wish.vault_account)?;

@@ -1,6 +1,6 @@
 //! Who may run setup, and what it does about IAM roles that are made anew, other accounts and a Vault without a key.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use strongroom_tests::beds::{self, Part, practice};
 use strongroom_tests::stage::site::Site;
 
@@ -45,6 +45,32 @@ fn the_documented_rights_are_enough_to_apply_and_to_destroy() {
     site.run(&["setup", "plan", "--check"]).good();
     site.run(&["setup", "destroy", "--yes"]).good();
     assert_eq!((site.account.content(), site.content_of_vault()), before);
+}
+
+#[test]
+fn no_right_over_users_is_needed_where_vault_needs_no_access_key() {
+    if !beds::available("no right over users is needed", &PARTS) {
+        return;
+    }
+    let mut site = with_documented_rights();
+    let mut policy: Value = serde_json::from_str(block("json")).unwrap();
+    let second = policy["Statement"].as_array_mut().unwrap().remove(1);
+    assert!(second["Resource"].as_str().unwrap().contains(":user/"), "{second}");
+    let key = site.account.user_with_policy("other-operator", &policy.to_string());
+    site.act_as(&key);
+    site.write_package("orders.zip");
+    let settings = settings(&site, "");
+    site.write("strongroom.toml", &settings);
+    let refused = site.run(&["setup", "plan"]).exits_with(1);
+    assert!(
+        refused.err.contains("cannot look at the IAM user strongroom-vault"),
+        "{}",
+        refused.err
+    );
+    let without = settings.replace("[setup.vault]\n", "[setup.vault]\ncredentials = 'none'\n");
+    site.write("strongroom.toml", &without);
+    site.run(&["setup", "apply", "--yes"]).good();
+    site.run(&["setup", "destroy", "--yes"]).good();
 }
 
 #[test]
