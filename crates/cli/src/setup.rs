@@ -8,6 +8,7 @@ mod accounts;
 mod admin;
 mod destroy;
 mod document;
+mod export;
 mod found;
 mod init;
 mod names;
@@ -68,6 +69,8 @@ enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Print what apply would do as Terraform or CloudFormation, and do nothing
+    Export(export::Options),
     /// Take away what setup made, and nothing else
     Destroy {
         #[command(flatten)]
@@ -119,6 +122,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
             Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Apply { input, yes } => change(&input, Direction::Apply, yes).await,
+        Command::Export(options) => export::run(options).await,
         Command::Destroy { input, yes } => change(&input, Direction::Destroy, yes).await,
     }
 }

@@ -73,6 +73,12 @@ impl Accounts {
         found.map(|(_, account)| account).context("an account that nobody named")
     }
 
+    /// The profile by which the account with this number is reached, if it is not whichever the shell is set to.
+    pub(super) fn profile_of(&self, id: &str) -> Option<&str> {
+        let (wish, _) = self.0.iter().find(|(_, account)| account.caller.account == id)?;
+        wish.profile.as_deref()
+    }
+
     /// The account with this number.
     pub(super) fn by_id(&self, id: &str) -> Result<&Account> {
         let found = self.0.iter().find(|(_, account)| account.caller.account == id);

@@ -1,6 +1,7 @@
 //! What is there already, as far as it matters to the wish; nothing is changed here.
 
 mod aws;
+mod forget;
 mod vault;
 
 use std::collections::BTreeMap;

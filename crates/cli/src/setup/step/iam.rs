@@ -62,7 +62,7 @@ pub(in crate::setup) enum IamStep {
 }
 
 /// What a policy stands in.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(in crate::setup) enum Holder {
     Role(String),
     User(String),
@@ -164,7 +164,8 @@ impl IamStep {
         }
     }
 
-    fn account(&self) -> &str {
+    /// The number of its account.
+    pub(in crate::setup) fn account(&self) -> &str {
         match self {
             Self::DeleteKey { account, .. }
             | Self::DeletePolicy { account, .. }
@@ -174,6 +175,15 @@ impl IamStep {
             | Self::MakeUser { account, .. }
             | Self::PutPolicy { account, .. }
             | Self::SetTrust { account, .. } => account,
+        }
+    }
+}
+
+impl Holder {
+    /// What IAM calls it.
+    pub(in crate::setup) fn name(&self) -> &str {
+        match self {
+            Self::Role(name) | Self::User(name) => name,
         }
     }
 }

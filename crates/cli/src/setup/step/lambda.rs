@@ -1,6 +1,6 @@
 //! Steps in Lambda.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result};
 use aws_sdk_lambda::primitives::Blob;
@@ -123,14 +123,15 @@ impl MakeFunction {
             .set_memory_size(creation.memory)
             .set_timeout(creation.timeout)
             .environment(variables.build())
-            .set_tags(Some(self.tags()))
+            .set_tags(Some(self.tags().into_iter().collect()))
             .code(FunctionCode::builder().zip_file(Blob::new(package)).build());
         make.send().await.map_err(|error| told(&error))?;
         hands.has_made.set(true);
         Ok(())
     }
 
-    fn tags(&self) -> HashMap<String, String> {
+    /// What it is known again by.
+    pub(in crate::setup) fn tags(&self) -> BTreeMap<String, String> {
         let names = self.variables.keys().cloned().collect();
         let tags = names::tags_of_variables(&names).into_iter();
         tags.chain([(names::OWNER_TAG.to_owned(), self.owner.clone())]).collect()
