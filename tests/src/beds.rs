@@ -111,6 +111,8 @@ pub enum Part {
     Rie,
     /// The built example in Rust: `STRONGROOM_RUST_EXAMPLE`.
     RustExample,
+    /// What Terraform's providers say of their resources: `STRONGROOM_TERRAFORM_SCHEMAS`.
+    TerraformSchemas,
     /// The real Vault of `beds/vault`: `STRONGROOM_VAULT`.
     Vault,
     /// The built exec wrapper: `STRONGROOM_EXEC`.
@@ -139,6 +141,7 @@ impl Part {
             Self::Qemu => "STRONGROOM_QEMU",
             Self::Rie => "STRONGROOM_RIE",
             Self::RustExample => "STRONGROOM_RUST_EXAMPLE",
+            Self::TerraformSchemas => "STRONGROOM_TERRAFORM_SCHEMAS",
             Self::Vault => "STRONGROOM_VAULT",
             Self::Wrapper => "STRONGROOM_EXEC",
         };
@@ -265,6 +268,20 @@ pub fn python() -> PathBuf {
     let python = path("STRONGROOM_PYTHON");
     took_part(&format!("hvac {}", distribution(&python, "hvac")));
     python
+}
+
+/// What Terraform's providers say of the resources that we write: of each its attributes, which of them may be left out,
+/// and the same of its blocks.
+///
+/// # Panics
+/// If `STRONGROOM_TERRAFORM_SCHEMAS` is not set.
+#[must_use]
+pub fn terraform_schemas() -> serde_json::Value {
+    let file = path("STRONGROOM_TERRAFORM_SCHEMAS");
+    let text = std::fs::read_to_string(&file);
+    let text = text.unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    took_part("the schemas of Terraform's providers aws 6.25 and vault 5.6");
+    serde_json::from_str(&text).expect("JSON")
 }
 
 /// Notes that a real part took part in the run, with its version, for the report of `cargo xtask test`.

@@ -31,6 +31,7 @@ pub(crate) enum Bed {
     Qemu,
     Rie,
     RustExample,
+    TerraformSchemas,
     Vault,
     Zig,
 }
@@ -42,13 +43,14 @@ pub(crate) fn are_required() -> bool {
 
 impl Bed {
     /// The parts that tests run against, the quick ones first.
-    pub(crate) const TESTED: [Self; 10] = [
+    pub(crate) const TESTED: [Self; 11] = [
         Self::Python,
         Self::GoExample,
         Self::Java,
         Self::JavaExample,
         Self::CfnLint,
         Self::Moto,
+        Self::TerraformSchemas,
         Self::Rie,
         Self::RustExample,
         Self::Node,
@@ -72,6 +74,7 @@ impl Bed {
             Self::Qemu => "qemu",
             Self::Rie => "AWS's Lambda runtime interface emulator",
             Self::RustExample => "the example in Rust",
+            Self::TerraformSchemas => "the schemas of Terraform's providers",
             Self::Vault => "HashiCorp Vault",
             Self::Zig => "cargo-zigbuild",
         }
@@ -91,6 +94,7 @@ impl Bed {
             Self::Qemu => "STRONGROOM_QEMU",
             Self::Rie => "STRONGROOM_RIE",
             Self::RustExample => "STRONGROOM_RUST_EXAMPLE",
+            Self::TerraformSchemas => "STRONGROOM_TERRAFORM_SCHEMAS",
             Self::Vault => "STRONGROOM_VAULT",
             Self::Zig => "STRONGROOM_ZIG",
         }
@@ -110,6 +114,7 @@ impl Bed {
             Self::Qemu => "beds/qemu",
             Self::Rie => "beds/rie",
             Self::RustExample => "examples/rust",
+            Self::TerraformSchemas => "beds/terraform-schemas",
             Self::Vault => "beds/vault",
             Self::Zig => "beds/zig",
         }
@@ -125,7 +130,7 @@ impl Bed {
         }
     }
 
-    /// The program that it is used by, below `target/beds`; of an example, its folder of `/var/task`.
+    /// The program that it is used by, below `target/beds`; of an example, its folder of `/var/task`; of schemas, their file.
     fn program(self) -> &'static str {
         match self {
             Self::CfnLint => "cfn-lint/bin/cfn-lint",
@@ -139,6 +144,7 @@ impl Bed {
             Self::Qemu => "qemu/qemu-aarch64-static",
             Self::Rie => "aws-lambda-rie",
             Self::RustExample => "example-rust/task",
+            Self::TerraformSchemas => "terraform-schemas/schemas.json",
             Self::Vault => "vault",
             Self::Zig => "zig/bin/cargo-zigbuild",
         }
@@ -146,9 +152,12 @@ impl Bed {
 
     fn toolchains(self) -> &'static [Toolchain] {
         match self {
-            Self::CfnLint | Self::CycloneDx | Self::Moto | Self::Python | Self::Zig => {
-                &[Toolchain::Python]
-            }
+            Self::CfnLint
+            | Self::CycloneDx
+            | Self::Moto
+            | Self::Python
+            | Self::TerraformSchemas
+            | Self::Zig => &[Toolchain::Python],
             Self::GoExample => &[Toolchain::Go, Toolchain::Make],
             Self::Java | Self::JavaExample => &[Toolchain::Java, Toolchain::Maven],
             Self::Node => &[Toolchain::Python, Toolchain::Compiler, Toolchain::Make],

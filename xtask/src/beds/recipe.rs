@@ -43,6 +43,7 @@ impl Bed {
                 build.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
                 vec![self.building(build)]
             }
+            Self::TerraformSchemas => self.terraform_schemas(workspace, &source, &target),
             Self::Vault => {
                 let mut build = go_build(workspace, &source);
                 // Upstream's tag that leaves most plugins out.
@@ -66,6 +67,23 @@ impl Bed {
         vec![
             (format!("Making a Python environment for {}", self.title()), create),
             (format!("Installing {}", self.title()), install),
+        ]
+    }
+
+    /// The packages are read and never installed: what they need is large, and nobody runs it.
+    fn terraform_schemas(self, workspace: &Workspace, source: &Path, target: &Path) -> Vec<Step> {
+        let wheels = target.join("wheels");
+        let mut create = workspace.command("python3");
+        create.args(["-m", "venv", "--clear"]).arg(target);
+        let mut fetch = workspace.command(target.join("bin/pip"));
+        fetch.args(["download", "--disable-pip-version-check", "--no-deps", "--requirement"]);
+        fetch.arg(source.join("requirements.txt")).arg("--dest").arg(&wheels);
+        let mut extract = workspace.command(target.join("bin/python3"));
+        extract.arg(source.join("extract.py")).arg(&wheels).arg(target.join("schemas.json"));
+        vec![
+            (format!("Making a Python environment for {}", self.title()), create),
+            (format!("Fetching {}", self.title()), fetch),
+            (format!("Reading {}", self.title()), extract),
         ]
     }
 
