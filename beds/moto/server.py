@@ -5,6 +5,9 @@ wrong signature, and so is a form that writes a space as %20. Here the body itse
 
 And of users, of functions and of what does not exist yet it does not know which resource they are, so that a policy that
 names one allows nothing.
+
+Of what a stack makes it loses something, too: policies of roles are not written as JSON, users have neither tags nor policies,
+and functions have no tags.
 """
 
 import io
@@ -13,11 +16,14 @@ from urllib.parse import unquote
 
 import flask
 from botocore.awsrequest import AWSRequest
+from moto.awslambda.models import LambdaFunction, get_backend
 from moto.awslambda.responses import LambdaResponse
 from moto.iam import access_control
+from moto.iam.models import Role, User, iam_backends
 from moto.iam.responses import IamResponse
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
+from moto.utilities.utils import get_partition
 
 BODY = "strongroom.body"
 
@@ -68,7 +74,39 @@ def lambda_resource(self):
     return f"arn:aws:lambda:{self.region}:{self.current_account}:function:{name}"
 
 
+def put_policy(self, name, document):
+    self.policies[name] = document if isinstance(document, str) else json.dumps(document)
+
+
+def make_user(resource_name, cloudformation_json, account_id, region_name, **_):
+    properties = cloudformation_json["Properties"]
+    backend = iam_backends[account_id][get_partition(region_name)]
+    user = backend.create_user(region_name, resource_name, tags=properties.get("Tags"))
+    for policy in properties.get("Policies", []):
+        user.put_policy(policy["PolicyName"], policy["PolicyDocument"])
+    return user
+
+
+def make_function(
+    resource_name,
+    cloudformation_json,
+    account_id,
+    region_name,
+    make=LambdaFunction.create_from_cloudformation_json,
+    **others,
+):
+    function = make(resource_name, cloudformation_json, account_id, region_name, **others)
+    tags = cloudformation_json["Properties"].get("Tags", [])
+    tags = {tag["Key"]: tag["Value"] for tag in tags}
+    get_backend(account_id, region_name).tag_resource(function.function_arn, tags)
+    return function
+
+
 DomainDispatcherApplication.__call__ = call
+LambdaFunction.create_from_cloudformation_json = make_function
+Role.put_policy = put_policy
+User.create_from_cloudformation_json = make_user
+User.put_policy = put_policy
 access_control.IAMRequestBase._create_aws_request = create_aws_request
 IamResponse._determine_resource = iam_resource
 LambdaResponse._determine_resource = lambda_resource
