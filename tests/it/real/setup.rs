@@ -2,6 +2,7 @@
 
 mod accounts;
 mod existing;
+mod export;
 mod failures;
 mod rights;
 

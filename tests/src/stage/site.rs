@@ -114,10 +114,16 @@ impl Site {
     /// # Panics
     /// If it cannot be run.
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let mut command = Command::new(beds::command_line());
-        command.args(arguments).current_dir(self.directory.path());
+        Run::of(self.command(&beds::command_line()).args(arguments))
+    }
+
+    /// A program in the site's directory, with nothing but the site's variables.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.directory.path());
         command.env_clear().envs(&self.environment).stdin(std::process::Stdio::null());
-        Run::of(&command.output().expect("the command line can be run"))
+        command
     }
 
     /// The directory of settings and packages.
@@ -220,7 +226,7 @@ impl Default for Site {
     }
 }
 
-/// What a run of the command line came to.
+/// What a run of the command line, or of another program, came to.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Its exit code.
@@ -232,9 +238,14 @@ pub struct Run {
 }
 
 impl Run {
-    fn of(output: &Output) -> Self {
+    /// Runs a command to its end.
+    ///
+    /// # Panics
+    /// If it cannot be run.
+    pub fn of(command: &mut Command) -> Self {
+        let Output { status, stdout, stderr } = command.output().expect("a program can be run");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+        Self { code: status.code(), out: text(&stdout), err: text(&stderr) }
     }
 
     /// Itself, if it exited with 0.
