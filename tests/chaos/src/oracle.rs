@@ -1,4 +1,4 @@
-//! Judges what the function saw, by the rule that `docs/delivery.md` promises:
+//! Judges what the function saw, by the rule that `docs/delivery/freshness.md` promises:
 //!
 //! > A file is at most `STRONGROOM_REFRESH` old at the last INVOKE that was finished; the first invocation after a
 //! > longer freeze may read the older one; the proxy never serves what is older than its TTL.

@@ -205,7 +205,7 @@ impl Change {
         if current.runtime.starts_with("provided") {
             self.notes.push(format!(
                 "{} pays no heed to exec wrappers: for secrets in variables have its bootstrap begin with exec {WRAPPER} \
-                 (docs/delivery.md)",
+                 (docs/delivery/variables.md)",
                 current.runtime
             ));
             return;
