@@ -77,6 +77,8 @@ pub mod practice {
 pub enum Part {
     /// The published layer for arm64: `STRONGROOM_LAYER_ARM64`.
     Arm64Layer,
+    /// AWS's own command line: `STRONGROOM_AWS_CLI`.
+    AwsCli,
     /// A Python with the schemas of `CycloneDX`: `STRONGROOM_CYCLONEDX`.
     CycloneDx,
     /// cfn-lint: `STRONGROOM_CFN_LINT`.
@@ -126,6 +128,7 @@ impl Part {
             Self::Postgres => return postgres::missing(),
             Self::PrivateNetwork => return network::missing(),
             Self::Arm64Layer => "STRONGROOM_LAYER_ARM64",
+            Self::AwsCli => "STRONGROOM_AWS_CLI",
             Self::CfnLint => "STRONGROOM_CFN_LINT",
             Self::CommandLine => "STRONGROOM_CLI",
             Self::CycloneDx => "STRONGROOM_CYCLONEDX",
@@ -165,6 +168,17 @@ pub fn available(test: &str, parts: &[Part]) -> bool {
     }
     note("STRONGROOM_SKIPPED", &line);
     false
+}
+
+/// The path of AWS's own command line.
+///
+/// # Panics
+/// If `STRONGROOM_AWS_CLI` is not set.
+#[must_use]
+pub fn aws_cli() -> PathBuf {
+    let program = path("STRONGROOM_AWS_CLI");
+    took_part(&format!("AWS CLI {}", distribution(&program.with_file_name("python3"), "awscli")));
+    program
 }
 
 /// The path of cfn-lint's program.

@@ -20,6 +20,7 @@ use toolchain::Toolchain;
 /// A part that is installed under `target/beds`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bed {
+    AwsCli,
     CfnLint,
     CycloneDx,
     GoExample,
@@ -43,8 +44,9 @@ pub(crate) fn are_required() -> bool {
 
 impl Bed {
     /// The parts that tests run against, the quick ones first.
-    pub(crate) const TESTED: [Self; 11] = [
+    pub(crate) const TESTED: [Self; 12] = [
         Self::Python,
+        Self::AwsCli,
         Self::GoExample,
         Self::Java,
         Self::JavaExample,
@@ -63,6 +65,7 @@ impl Bed {
     /// What people call it.
     pub(crate) fn title(self) -> &'static str {
         match self {
+            Self::AwsCli => "AWS's command line",
             Self::CfnLint => "cfn-lint",
             Self::CycloneDx => "the schemas of CycloneDX",
             Self::GoExample => "the example in Go",
@@ -83,6 +86,7 @@ impl Bed {
     /// The variable by which tests learn where its program is.
     pub(crate) fn variable(self) -> &'static str {
         match self {
+            Self::AwsCli => "STRONGROOM_AWS_CLI",
             Self::CfnLint => "STRONGROOM_CFN_LINT",
             Self::CycloneDx => "STRONGROOM_CYCLONEDX",
             Self::GoExample => "STRONGROOM_GO_EXAMPLE",
@@ -103,6 +107,7 @@ impl Bed {
     /// The folder that it is made from.
     fn source(self) -> &'static str {
         match self {
+            Self::AwsCli => "beds/aws-cli",
             Self::CfnLint => "beds/cfn-lint",
             Self::CycloneDx => "beds/cyclonedx",
             Self::GoExample => "examples/go",
@@ -133,6 +138,7 @@ impl Bed {
     /// The program that it is used by, below `target/beds`; of an example, its folder of `/var/task`; of schemas, their file.
     fn program(self) -> &'static str {
         match self {
+            Self::AwsCli => "aws-cli/bin/aws",
             Self::CfnLint => "cfn-lint/bin/cfn-lint",
             Self::CycloneDx => "cyclonedx/bin/python3",
             Self::GoExample => "example-go/task",
@@ -152,7 +158,8 @@ impl Bed {
 
     fn toolchains(self) -> &'static [Toolchain] {
         match self {
-            Self::CfnLint
+            Self::AwsCli
+            | Self::CfnLint
             | Self::CycloneDx
             | Self::Moto
             | Self::Python

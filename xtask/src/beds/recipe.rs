@@ -15,9 +15,12 @@ impl Bed {
         let source = workspace.root().join(self.source());
         let target = workspace.beds().join(self.name());
         match self {
-            Self::CfnLint | Self::CycloneDx | Self::Moto | Self::Python | Self::Zig => {
-                self.python_environment(workspace, &source, &target)
-            }
+            Self::AwsCli
+            | Self::CfnLint
+            | Self::CycloneDx
+            | Self::Moto
+            | Self::Python
+            | Self::Zig => self.python_environment(workspace, &source, &target),
             Self::GoExample => vec![self.building(make(workspace, &source, &target))],
             Self::Java | Self::Node | Self::Qemu => {
                 let mut install = workspace.command("sh");
