@@ -81,14 +81,19 @@ impl Document {
         Some((id, seconds, self.0.get("renewable") == Some(&Value::Bool(true))))
     }
 
+    /// Vault's errors.
+    pub fn errors(&self) -> impl Iterator<Item = &str> {
+        self.texts("errors")
+    }
+
     /// Vault's warnings.
     pub fn warnings(&self) -> impl Iterator<Item = &str> {
-        self.0
-            .get("warnings")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
+        self.texts("warnings")
+    }
+
+    fn texts(&self, field: &str) -> impl Iterator<Item = &str> {
+        let texts = self.0.get(field).and_then(Value::as_array);
+        texts.into_iter().flatten().filter_map(Value::as_str)
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod advice;
 pub mod allow;
+pub mod diagnosis;
 pub mod document;
 pub mod duration;
 pub mod failure;

@@ -12,13 +12,18 @@ pub fn shown(name: &str, value: &str) -> String {
     if name == v::VAULT_CACERT_BYTES {
         return format!("{} bytes", value.len());
     }
-    if SECRETS.contains(&name) || TOKENS.iter().any(|begin| value.contains(begin)) {
+    if SECRETS.contains(&name) || holds_token(value) {
         return MASK.to_owned();
     }
     if ADDRESSES.contains(&name) || value.contains("://") {
         return without_user_information(value);
     }
     value.to_owned()
+}
+
+/// Whether a text holds what looks like a token of Vault's: one that was put into the wrong variable is no less a secret.
+pub fn holds_token(text: &str) -> bool {
+    TOKENS.iter().any(|begin| text.contains(begin))
 }
 
 /// By the text alone: what is no address may hold a password all the same.
@@ -52,7 +57,7 @@ const SECRETS: [&str; 10] = [
     v::VAULT_TOKEN,
 ];
 
-/// How Vault's tokens begin: one that was put into the wrong variable is no less a secret.
+/// How Vault's tokens begin.
 /// <https://developer.hashicorp.com/vault/docs/concepts/tokens#token-prefixes>
 const TOKENS: [&str; 3] = ["hvb.", "hvr.", "hvs."];
 

@@ -75,6 +75,14 @@ impl Environment {
         self
     }
 
+    /// The same without the variable `name`.
+    pub fn without(mut self, name: &str) -> Self {
+        if let Some(mut value) = self.variables.remove(name) {
+            value.zeroize();
+        }
+        self
+    }
+
     /// The value of `name`.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
