@@ -4,6 +4,7 @@ mod answer;
 mod exchange;
 mod forward;
 mod logical;
+mod probe;
 mod request;
 mod wrapping;
 
@@ -14,7 +15,7 @@ use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Response, StatusCode};
 use strongroom_core::address::Address;
 use strongroom_core::document::Document;
-use strongroom_core::lease::Lease;
+use strongroom_core::lease::{Lease, UnixMilliseconds};
 use strongroom_core::reference::SecretId;
 use strongroom_core::settings;
 use zeroize::Zeroizing;
@@ -32,6 +33,7 @@ use crate::token::{Token, TokenKind, TokenOrigin};
 pub use answer::LeaseRenewal;
 use answer::MountAnswer;
 pub use logical::{Reply, Request};
+pub use probe::{Health, Namespace};
 use request::OwnRequest;
 
 /// A client of one Vault.
@@ -119,6 +121,12 @@ impl Client {
     #[must_use]
     pub fn waiting_for(&self) -> Option<Stage> {
         self.connector.progress().stage()
+    }
+
+    /// How far its own requests came since this was asked last, if its connector keeps that.
+    #[must_use]
+    pub fn take_trail(&self) -> Vec<(Stage, UnixMilliseconds)> {
+        self.connector.progress().take_trail()
     }
 
     /// The watch for freezes.
@@ -305,6 +313,7 @@ impl Client {
         let auth = answer.auth(&self.clock)?;
         let kind = if auth.is_batch { TokenKind::Batch } else { TokenKind::Service };
         Token::new(auth.client_token.as_str().into(), auth.lease, kind, TokenOrigin::Login)
+            .map(|token| token.with_uses(auth.uses))
             .ok_or_else(|| answer.problem("holds a token that cannot be sent"))
     }
 

@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod client;
 pub mod clock;
+pub mod doctor;
 pub mod error;
 pub mod flight;
 pub mod forward;

@@ -33,15 +33,21 @@ pub enum Login {
 }
 
 impl Login {
-    /// Mount and role, for messages.
+    /// The auth method, without `auth/`, and the Vault role, where that is named.
     #[must_use]
-    pub fn describe(&self) -> String {
-        let (mount, role) = match self {
+    pub fn mount_and_role(&self) -> (&str, Option<&str>) {
+        match self {
             Self::AppRole(login) => (login.mount(), None),
             Self::AwsIam(login) => (login.mount(), Some(login.role())),
             Self::Certificate(settings) => (settings.mount.as_str(), settings.role.as_deref()),
             Self::Jwt(settings) => (settings.mount.as_str(), settings.role.as_deref()),
-        };
+        }
+    }
+
+    /// Mount and role, for messages.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let (mount, role) = self.mount_and_role();
         match role {
             Some(role) => format!("auth/{mount} as role {role}"),
             None => format!("auth/{mount}"),

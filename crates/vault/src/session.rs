@@ -1,5 +1,7 @@
 //! The token: logged in for once by whoever needs it first, renewed in time, replaced when dead.
 
+mod source;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;

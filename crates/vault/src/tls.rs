@@ -15,6 +15,7 @@ mod authorities;
 mod der;
 mod explain;
 mod identity;
+mod presented;
 mod verifier;
 
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ use rustls::{ClientConfig, version};
 use strongroom_core::settings::{Tls, Verification};
 
 pub use explain::{Explanation, Peer, describe, describe_io};
+pub use presented::Presented;
 
 /// Where Linux distributions keep the authorities that they trust, most frequent first.
 /// <https://github.com/golang/go/blob/master/src/crypto/x509/root_linux.go>

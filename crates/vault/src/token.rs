@@ -18,6 +18,8 @@ pub struct Token {
     pub kind: TokenKind,
     /// Where we have it from.
     pub origin: TokenOrigin,
+    /// Requests that it was given for; zero for any number.
+    pub uses: u64,
 }
 
 /// Whether Vault keeps a token.
@@ -47,7 +49,13 @@ impl Token {
         origin: TokenOrigin,
     ) -> Option<Self> {
         HeaderValue::from_str(secret.expose_secret()).ok()?;
-        Some(Self { secret, identity: Arc::new(()), lease, kind, origin })
+        Some(Self { secret, identity: Arc::new(()), lease, kind, origin, uses: 0 })
+    }
+
+    /// The same token, good for so many requests; zero for any number.
+    #[must_use]
+    pub(crate) fn with_uses(self, uses: u64) -> Self {
+        Self { uses, ..self }
     }
 
     /// The same token with a new lease.
@@ -59,6 +67,7 @@ impl Token {
             lease,
             kind: self.kind,
             origin: self.origin,
+            uses: self.uses,
         }
     }
 

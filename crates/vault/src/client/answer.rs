@@ -66,6 +66,7 @@ impl Answer {
         Ok(Auth {
             lease: Lease::new(clock.now(), auth.lease_duration, auth.renewable),
             is_batch: auth.token_type == "batch",
+            uses: auth.num_uses,
             client_token: auth.client_token,
         })
     }
@@ -76,6 +77,7 @@ pub(super) struct Auth {
     pub(super) client_token: Zeroizing<String>,
     pub(super) lease: Lease,
     pub(super) is_batch: bool,
+    pub(super) uses: u64,
 }
 
 #[derive(serde::Deserialize)]
@@ -92,6 +94,8 @@ struct AuthFields {
     renewable: bool,
     #[serde(default)]
     token_type: String,
+    #[serde(default)]
+    num_uses: u64,
 }
 
 /// What the renewal of a lease is answered.
@@ -134,4 +138,4 @@ pub(super) struct MountOptions {
 }
 
 /// Vault's own limit for requests; no answer to a read is larger than what was written.
-const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+pub(super) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;

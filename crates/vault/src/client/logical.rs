@@ -1,5 +1,5 @@
-//! Requests of an operator's tools, which set Vault up and look into it: any method, any path, JSON both ways.
-//! The layer makes none of these.
+//! Requests of who sets Vault up or looks into it: any method, any path, JSON both ways. The layer makes none of these
+//! but where it is to find out what is wrong.
 
 use http::Method;
 use serde_json::Value;

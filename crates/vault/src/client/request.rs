@@ -7,7 +7,7 @@ use strongroom_core::address::Address;
 use strongroom_core::settings;
 use zeroize::Zeroizing;
 
-use super::{TOKEN, WRAP_TTL};
+use super::{NAMESPACE, TOKEN, WRAP_TTL};
 use crate::http::{Outgoing, RequestBody};
 use crate::percent;
 use crate::token::Token;
@@ -21,6 +21,8 @@ pub(super) struct OwnRequest<'a> {
     pub(super) token: Option<&'a Token>,
     pub(super) body: Zeroizing<Vec<u8>>,
     pub(super) is_wrapped: bool,
+    /// Whether it is sent without the namespace of the settings.
+    pub(super) is_of_root: bool,
 }
 
 impl<'a> OwnRequest<'a> {
@@ -32,6 +34,7 @@ impl<'a> OwnRequest<'a> {
             token: None,
             body: Zeroizing::default(),
             is_wrapped: false,
+            is_of_root: false,
         }
     }
 
@@ -75,6 +78,9 @@ impl<'a> OwnRequest<'a> {
                 settings.wrap_ttl.as_deref().and_then(|ttl| HeaderValue::from_str(ttl).ok())
         {
             own.insert(WRAP_TTL, ttl);
+        }
+        if self.is_of_root {
+            own.remove(NAMESPACE);
         }
         let body = if self.body.is_empty() {
             RequestBody::Empty

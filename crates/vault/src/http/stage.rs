@@ -2,7 +2,11 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use strongroom_core::lease::UnixMilliseconds;
+
+use crate::clock::Clock;
 
 /// One thing that is waited for.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,16 +52,43 @@ impl fmt::Display for Stage {
 
 /// The last stage that any of the extension's own work reached.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Mutex<Option<Stage>>>);
+pub struct Progress(Arc<Mutex<Passed>>);
+
+#[derive(Debug, Default)]
+struct Passed {
+    stage: Option<Stage>,
+    /// All of them and when each began, where they are kept.
+    trail: Option<Vec<(Stage, UnixMilliseconds)>>,
+}
 
 impl Progress {
+    /// One that keeps all stages, for who wants to know how far something came.
+    #[must_use]
+    pub fn recording() -> Self {
+        Self(Arc::new(Mutex::new(Passed { stage: None, trail: Some(Vec::new()) })))
+    }
+
     /// What is being waited for now.
     #[must_use]
     pub fn stage(&self) -> Option<Stage> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.passed().stage.clone()
+    }
+
+    /// All stages so far and when each began; they are forgotten by that.
+    #[must_use]
+    pub fn take_trail(&self) -> Vec<(Stage, UnixMilliseconds)> {
+        self.passed().trail.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(crate) fn enter(&self, stage: Stage) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(stage);
+        let mut passed = self.passed();
+        if let Some(trail) = &mut passed.trail {
+            trail.push((stage.clone(), Clock::system().now()));
+        }
+        passed.stage = Some(stage);
+    }
+
+    fn passed(&self) -> MutexGuard<'_, Passed> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

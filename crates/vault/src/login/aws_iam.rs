@@ -69,6 +69,13 @@ impl AwsIam {
         &self.settings.role
     }
 
+    /// The region that logins are signed for; and the one that was to be, where Vault expected another.
+    pub(crate) fn regions(&self) -> (&str, Option<&str>) {
+        let signed_for = self.endpoint().region();
+        let first = self.candidates.first.region();
+        (signed_for, Some(first).filter(|first| *first != signed_for))
+    }
+
     pub(super) async fn log_in(&self, client: &Client, deadline: Deadline) -> Result<Token, Error> {
         let credentials = self.credentials(client, deadline).await?;
         let endpoint = self.endpoint();

@@ -8,6 +8,8 @@ const SERVER_AUTHENTICATION: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03,
 const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
 /// OID 2.5.29.37, id-ce-extKeyUsage.
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+/// OID 2.5.29.17, id-ce-subjectAltName.
+const ALTERNATIVE_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 /// OIDs 2.5.4.3 and 2.5.4.10, commonName and organizationName.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const ORGANIZATION: &[u8] = &[0x55, 0x04, 0x0a];
@@ -17,6 +19,12 @@ const OCTET_STRING: u8 = 0x04;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const EXTENSIONS: u8 = 0xa3;
+const VERSION: u8 = 0xa0;
+/// Kinds of an alternative name.
+pub(super) const DNS_NAME: u8 = 0x82;
+pub(super) const IP_ADDRESS: u8 = 0x87;
+/// The form of a time before 2050.
+pub(super) const UTC_TIME: u8 = 0x17;
 
 /// Whether a certificate may be a server's as far as its extended key usage says: it has none,
 /// or one that includes servers.
@@ -47,20 +55,51 @@ pub(super) fn common_name(name: &[u8]) -> Option<String> {
     Some(text.chars().filter(|c| !c.is_control()).take(100).collect())
 }
 
+/// What of a certificate a person wants to see, undecoded.
+pub(super) struct Parts<'a> {
+    pub(super) issuer: &'a [u8],
+    pub(super) not_before: (u8, &'a [u8]),
+    pub(super) not_after: (u8, &'a [u8]),
+    pub(super) subject: &'a [u8],
+    /// Its alternative names, each with its kind.
+    pub(super) names: Vec<(u8, &'a [u8])>,
+}
+
+/// The parts of a certificate. <https://www.rfc-editor.org/rfc/rfc5280#section-4.1>
+pub(super) fn parts(certificate: &[u8]) -> Option<Parts<'_>> {
+    let (_, certificate) = values(certificate).next()?;
+    let (_, to_be_signed) = values(certificate).next()?;
+    let mut fields = values(to_be_signed).skip_while(|(tag, _)| *tag == VERSION);
+    // Serial number and the algorithm of the signature.
+    let (_, issuer) = fields.nth(2)?;
+    let (_, validity) = fields.next()?;
+    let mut validity = values(validity);
+    let (not_before, not_after) = (validity.next()?, validity.next()?);
+    let (_, subject) = fields.next()?;
+    let names = extension(to_be_signed, ALTERNATIVE_NAME).and_then(|value| values(value).next());
+    let names = names.map_or_else(Vec::new, |(_, names)| values(names).collect());
+    Some(Parts { issuer, not_before, not_after, subject, names })
+}
+
 /// The key purposes of a certificate, if it restricts them.
 fn extended_key_usages(certificate: &[u8]) -> Option<&[u8]> {
     let (_, certificate) = values(certificate).next()?;
     let (_, to_be_signed) = values(certificate).next()?;
+    let value = extension(to_be_signed, EXTENDED_KEY_USAGE)?;
+    values(value).next().filter(|(tag, _)| *tag == SEQUENCE).map(|(_, usages)| usages)
+}
+
+/// The content of the extension of this kind.
+fn extension<'a>(to_be_signed: &'a [u8], kind: &[u8]) -> Option<&'a [u8]> {
     let (_, extensions) = values(to_be_signed).find(|(tag, _)| *tag == EXTENSIONS)?;
     let (_, extensions) = values(extensions).next()?;
-    let value = values(extensions).find_map(|(_, extension)| {
+    values(extensions).find_map(|(_, extension)| {
         let mut fields = values(extension);
-        if fields.next()? != (OBJECT_IDENTIFIER, EXTENDED_KEY_USAGE) {
+        if fields.next()? != (OBJECT_IDENTIFIER, kind) {
             return None;
         }
         fields.find(|(tag, _)| *tag == OCTET_STRING).map(|(_, value)| value)
-    })?;
-    values(value).next().filter(|(tag, _)| *tag == SEQUENCE).map(|(_, usages)| usages)
+    })
 }
 
 /// The values that stand one after another, each as tag and content; ends at the first mistake.
@@ -159,6 +198,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             let _ = is_for_servers(&bytes);
             let _ = common_name(&bytes);
+            let _ = parts(&bytes);
         }
 
         #[test]
