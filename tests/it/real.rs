@@ -5,6 +5,7 @@
 mod allow;
 mod answers;
 mod binding;
+mod doctor;
 mod emulator;
 mod freshness;
 mod hvac;

@@ -3,6 +3,8 @@
 
 mod agreement;
 mod aws;
+mod doctor;
+mod environment;
 mod explain;
 mod lab;
 mod layer;
@@ -29,6 +31,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Doctor(doctor::Options),
     Explain(explain::Options),
     Lab(lab::Options),
     Layer(layer::Options),
@@ -59,6 +62,7 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     // What the work has come to, where only a signal ends it.
     let settled = OnceCell::new();
     match arguments.command {
+        Command::Doctor(options) => doctor::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Lab(options) => until_interrupted(lab::run(options, &settled), &settled),
         Command::Layer(options) => until_interrupted(layer::run(options), &settled),

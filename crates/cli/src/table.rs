@@ -1,4 +1,4 @@
-//! Tables for people, as wide as the terminal.
+//! Tables and lines for people, as wide as the terminal.
 
 use std::io;
 
@@ -21,8 +21,30 @@ pub(crate) fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// Of the terminal, or what fits most windows.
-fn width() -> u16 {
+/// Columns of the terminal, or what fits most windows.
+pub(crate) fn width() -> u16 {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
     size.map(|size| size.ws_col).filter(|columns| *columns >= NARROWEST).unwrap_or(DEFAULT_WIDTH)
+}
+
+/// What a terminal would obey is written out.
+pub(crate) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => printable.extend(character.escape_default()),
+            false => printable.push(character),
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_control_character_reaches_the_terminal() {
+        assert_eq!(printable("a\u{1b}[31m\nb\u{9b}é"), "a\\u{1b}[31m\\nb\\u{9b}é");
+    }
 }

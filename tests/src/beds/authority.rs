@@ -55,6 +55,31 @@ impl Authority {
         self.certify(CertificateParams::new(hosts).expect("hosts' names"))
     }
 
+    /// The same, but it is valid only from the beginning of one year to that of another.
+    ///
+    /// # Panics
+    /// As [`Authority::server`].
+    #[must_use]
+    pub fn server_between(&self, host: &str, years: (i32, i32)) -> Certified {
+        let mut params = CertificateParams::new([host.to_owned()]).expect("a host's name");
+        params.not_before = date_time_ymd(years.0, 1, 1);
+        params.not_after = date_time_ymd(years.1, 1, 1);
+        self.certify(params)
+    }
+
+    /// The same, but it expires at this time, in seconds since the Unix epoch.
+    ///
+    /// # Panics
+    /// As [`Authority::server`], or if there is no such time.
+    #[must_use]
+    pub fn server_until(&self, host: &str, end: i64) -> Certified {
+        let mut params = CertificateParams::new([host.to_owned()]).expect("a host's name");
+        let since = end - date_time_ymd(2026, 1, 1).unix_timestamp();
+        let since = std::time::Duration::from_secs(u64::try_from(since).expect("a time to come"));
+        params.not_after = date_time_ymd(2026, 1, 1) + since;
+        self.certify(params)
+    }
+
     /// A client's certificate for `name`.
     ///
     /// # Panics

@@ -55,7 +55,19 @@ impl Vault {
     /// As [`Vault::start`].
     #[must_use]
     pub fn start_with_tls(address: &str, certificate: &str, key: &str, authority: &str) -> Self {
-        // It reads them once, before it is ready.
+        let mut vault = Self::start_with_tls_unasked(address, certificate, key);
+        vault.authority = Some(authority.to_owned());
+        // An answer says that the certificate has been read.
+        let _ = vault.read("sys/health");
+        vault
+    }
+
+    /// The same with a certificate that may be such that nobody can ask it anything.
+    ///
+    /// # Panics
+    /// As [`Vault::start`].
+    #[must_use]
+    pub fn start_with_tls_unasked(address: &str, certificate: &str, key: &str) -> Self {
         let directory = TempDir::new().expect("a temporary directory");
         let file = |name: &str, content: &str| {
             let path = directory.path().join(name);
@@ -67,9 +79,8 @@ impl Vault {
         let options = ["-cert".as_ref(), certificate.as_os_str(), "-key".as_ref(), key.as_os_str()];
         let mut vault = Self::launch(&options, address);
         vault.address = vault.address.replacen("http://", "https://", 1);
-        vault.authority = Some(authority.to_owned());
-        // An answer says that the certificate has been read.
-        let _ = vault.read("sys/health");
+        // Files that are read late are read from here.
+        vault.storage = Some(directory);
         vault
     }
 

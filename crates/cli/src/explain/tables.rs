@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use comfy_table::{ColumnConstraint, Table};
 
 use super::explanation::{Explanation, Line, Proxy, Said, Secret, Setting, Source, Target};
-use crate::table::table;
+use crate::table::{printable, table};
 
 /// Writes all of it.
 ///
@@ -113,26 +113,4 @@ fn source(source: &Source) -> String {
 
 fn tell(kind: &str, all: &[Said], out: &mut impl Write) -> io::Result<()> {
     all.iter().try_for_each(|said| writeln!(out, "{kind}: {}", printable(&said.message)))
-}
-
-/// What a terminal would obey is written out.
-fn printable(text: &str) -> String {
-    let mut printable = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_control() {
-            true => printable.extend(character.escape_default()),
-            false => printable.push(character),
-        }
-    }
-    printable
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_control_character_reaches_the_terminal() {
-        assert_eq!(printable("a\u{1b}[31m\nb\u{9b}é"), "a\\u{1b}[31m\\nb\\u{9b}é");
-    }
 }
