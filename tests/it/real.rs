@@ -6,6 +6,7 @@ mod allow;
 mod answers;
 mod binding;
 mod doctor;
+mod doctor_in_lambda;
 mod emulator;
 mod freshness;
 mod hvac;

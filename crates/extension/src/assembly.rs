@@ -5,24 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_core::duration::SignedMilliseconds;
-use strongroom_core::lease::Lease;
-use strongroom_core::settings::{
-    self, Authorities, Cache, Environment, Identity, OnOutage, Revoke, Tls, Vault, variables as v,
-};
+use strongroom_core::settings::{Cache, Environment, Identity, OnOutage, Revoke, Vault};
 use strongroom_lambda_api::initialization::InitializationType;
-use strongroom_vault::aws::sts;
 use strongroom_vault::client::Client;
 use strongroom_vault::clock::Clock;
 use strongroom_vault::error::Error;
 use strongroom_vault::forward::Forward;
 use strongroom_vault::http::{Connector, Freeze, Limits, Progress};
-use strongroom_vault::login::{AppRole, AwsIam, Login};
 use strongroom_vault::session::{Session, TokenSource};
 use strongroom_vault::tls::Peer;
-use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
 
 use crate::USER_AGENT;
-use crate::exit::{Category, Failure};
+use crate::exit::Failure;
 use crate::process;
 use crate::store::{Policy, Snapshot, Store};
 
@@ -36,7 +30,7 @@ pub(crate) struct Parts {
     pub(crate) cache: Option<Cache>,
     pub(crate) attempts: NonZeroU32,
     pub(crate) initialization: InitializationType,
-    pub(crate) environment: Environment,
+    pub(crate) environment: Arc<Environment>,
     pub(crate) progress: Progress,
     pub(crate) clock: Clock,
 }
@@ -44,7 +38,7 @@ pub(crate) struct Parts {
 /// Builds the store; nothing is sent yet.
 pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
     let Parts { vault, progress, clock, .. } = parts;
-    let environment = Arc::new(parts.environment);
+    let environment = parts.environment;
     let forward = Forward::from_environment(&lookup_in(&environment));
     let to_vault =
         Connector::new(vault.tls.clone(), Peer::Vault, forward.clone(), progress.clone());
@@ -58,25 +52,9 @@ pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
     let client = Client::new(vault, to_vault, clock, freeze, limits, USER_AGENT)
         .map_err(|error| failed(&error))?;
     let client = Arc::new(client);
-    let login = |login| TokenSource::Login(Arc::new(login));
-    let source = match parts.identity {
-        Identity::Token(secret) => {
-            let lease = Lease { granted: 0, milliseconds: None, renewable: false };
-            let token = Token::new(secret, lease, TokenKind::Service, TokenOrigin::Given);
-            TokenSource::Given(Arc::new(token.ok_or_else(|| {
-                Failure::new(
-                    Category::Config,
-                    "VAULT_TOKEN contains characters that no HTTP header can carry",
-                )
-            })?))
-        }
-        Identity::AppRole(app_role) => login(Login::AppRole(AppRole::new(app_role))),
-        Identity::AwsIam(iam) => {
-            login(Login::AwsIam(aws_iam(iam, &environment, forward, progress)?))
-        }
-        Identity::Certificate(certificate) => login(Login::Certificate(certificate)),
-        Identity::Jwt(jwt) => login(Login::Jwt(jwt)),
-    };
+    let source =
+        TokenSource::of(parts.identity, Box::new(lookup_in(&environment)), forward, progress)
+            .map_err(|error| failed(&error))?;
     let session =
         Session::new(Arc::clone(&client), source, parts.token_grace, parts.revoke, parts.on_outage);
     let snapshot = match parts.initialization {
@@ -93,25 +71,8 @@ pub(crate) fn store(parts: Parts) -> Result<Arc<Store>, Failure> {
     Ok(Store::new(client, session, parts.cache, policy, snapshot))
 }
 
-fn aws_iam(
-    iam: settings::AwsIam,
-    environment: &Arc<Environment>,
-    forward: Forward,
-    progress: Progress,
-) -> Result<AwsIam, Failure> {
-    // STS has a public certificate: what `VAULT_CACERT` says is about Vault only.
-    let authorities = Authorities::Default {
-        ssl_cert_file: environment.value(v::SSL_CERT_FILE).map(Into::into),
-        ssl_cert_dir: environment.value(v::SSL_CERT_DIR).map(Into::into),
-    };
-    let to_aws =
-        Connector::new(Tls { authorities, ..Tls::default() }, Peer::Aws, forward, progress);
-    let lookup = lookup_in(environment);
-    let sts = sts::Settings::from_environment(&lookup);
-    AwsIam::new(iam, sts, Box::new(lookup), to_aws).map_err(|error| failed(&error))
-}
-
-fn lookup_in(
+/// Reads a variable of `environment`.
+pub(crate) fn lookup_in(
     environment: &Arc<Environment>,
 ) -> impl Fn(&str) -> Option<String> + Send + Sync + use<> {
     let environment = Arc::clone(environment);

@@ -3,6 +3,7 @@
 mod assembly;
 mod clock;
 mod delivery;
+mod doctor;
 mod exit;
 mod lambda;
 mod lifecycle;
@@ -14,6 +15,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use strongroom_core::settings::{self, Environment, Finding};
 
@@ -53,13 +56,19 @@ fn read_up_to(path: &str, limit: usize) -> io::Result<Vec<u8>> {
 }
 
 fn start(environment: Environment) -> Result<(), Failure> {
-    let (settings, found) = settings::parse(&environment);
-    warn_of(&found.warnings);
-    let Some(settings) = settings else { return Err(config_failure(&found.errors)) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let runtime = runtime
         .map_err(|error| Failure::new(Category::LambdaApi, format!("cannot start: {error}")))?;
-    let outcome = runtime.block_on(lifecycle::run(settings, environment, executable_name()));
+    let environment = Arc::new(environment);
+    let name = executable_name();
+    let spent = match settings::is_doctor_called(&environment) {
+        true => runtime.block_on(doctor::examine(&environment, &name)),
+        false => Duration::ZERO,
+    };
+    let (settings, found) = settings::parse(&environment);
+    warn_of(&found.warnings);
+    let Some(settings) = settings else { return Err(config_failure(&found.errors)) };
+    let outcome = runtime.block_on(lifecycle::run(settings, environment, name, spent));
     // A name that is still being looked up must not hold up the end.
     runtime.shutdown_background();
     outcome

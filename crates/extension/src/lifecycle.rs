@@ -3,7 +3,7 @@
 //! The only place that knows `event/next`. Lambda starts the runtime when every extension has
 //! registered, and the first invocation when every extension asks for its first event.
 
-mod wrapper;
+pub(crate) mod wrapper;
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
@@ -30,11 +30,12 @@ use crate::lambda::{ExtensionsApi, Registered};
 use crate::store::{Batch, MARGIN_BEFORE_TIMEOUT, Store};
 use wrapper::Wrapper;
 
-/// Runs until SHUTDOWN, or until something fails.
+/// Runs until SHUTDOWN, or until something fails. Of the time for init, `spent` is over.
 pub(crate) async fn run(
     settings: Settings,
-    environment: Environment,
+    environment: Arc<Environment>,
     name: String,
+    spent: Duration,
 ) -> Result<(), Failure> {
     let clock = crate::clock::start();
     let runtime_api = environment.value(v::AWS_LAMBDA_RUNTIME_API).ok_or_else(|| {
@@ -58,7 +59,7 @@ pub(crate) async fn run(
     let init_timeout = settings.init_timeout.unwrap_or_else(|| {
         default_init_timeout(environment.value(v::AWS_LAMBDA_INITIALIZATION_TYPE))
     });
-    let init_deadline = clock.deadline_in(init_timeout);
+    let init_deadline = clock.deadline_in(init_timeout.saturating_sub(spent));
     let wrapper = Wrapper::of(&environment, settings.waits);
     let store = assembly::store(assembly::Parts {
         vault: settings.vault,

@@ -313,6 +313,11 @@ pub fn log(environment: &Environment) -> (Log, Findings) {
     (log, findings)
 }
 
+/// Whether the extension is to say first what is wrong, whatever else it is told.
+pub fn is_doctor_called(environment: &Environment) -> bool {
+    environment.trimmed(variables::STRONGROOM_DOCTOR) == Some("1")
+}
+
 /// Everything else; with errors in the findings there is no `Settings`.
 pub fn parse(environment: &Environment) -> (Option<Settings>, Findings) {
     let (settings, findings) = parse::settings(environment);

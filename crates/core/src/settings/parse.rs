@@ -89,6 +89,8 @@ impl Parser<'_> {
             v::STRONGROOM_MISSING_SECRET,
             &[("fail", MissingSecret::Fail), ("null", MissingSecret::Null)],
         );
+        // What it says is asked elsewhere: it counts though there are other errors.
+        self.choice(v::STRONGROOM_DOCTOR, &[("0", ()), ("1", ())]);
         let refresh = self.refresh();
         let references = self.references();
         let waits = self.waits();

@@ -39,4 +39,4 @@ impl Wrapper {
 }
 
 /// <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html>
-const RUNTIMES_OF_AWS: &str = "/var/lang/bin";
+pub(crate) const RUNTIMES_OF_AWS: &str = "/var/lang/bin";
