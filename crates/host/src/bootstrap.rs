@@ -3,7 +3,7 @@
 //! It is this script that honours `AWS_LAMBDA_EXEC_WRAPPER`, not Lambda itself.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-modify.html>
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -32,8 +32,9 @@ pub(crate) fn write(
             (name.clone(), words.collect::<Vec<_>>().join(" "), None)
         }
         Runtime::Provided => return Ok(()),
-        Runtime::Python { .. } => {
-            let name = python_name(lang).map_err(failed)?.to_string_lossy().into_owned();
+        Runtime::Python { interpreter } => {
+            let name =
+                python_name(lang, interpreter).map_err(failed)?.to_string_lossy().into_owned();
             let interpreter = seen.join("bin").join(&name).display().to_string();
             let file = roots.runtime.join("bootstrap.py").display().to_string();
             let opt = format!("{:?}", roots.opt.display().to_string());
@@ -66,17 +67,19 @@ fn write_file(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     options.write(true).create_new(true).mode(mode).open(path)?.write_all(text.as_bytes())
 }
 
-/// `python3.x`, the name under which Lambda's runtimes know their interpreter.
-fn python_name(lang: &Path) -> io::Result<OsString> {
-    let mut names: Vec<_> = fs::read_dir(lang.join("bin"))?
-        .filter_map(|entry| Some(entry.ok()?.file_name()))
-        .filter(|name| {
-            let version = name.to_str().and_then(|name| name.strip_prefix("python3."));
-            version.is_some_and(|minor| minor.parse::<u8>().is_ok())
-        })
-        .collect();
-    names.sort();
-    names.pop().ok_or_else(|| io::Error::other(format!("no python3.x in {}/bin", lang.display())))
+/// `python3.x`, the name under which Lambda's runtimes know their interpreter: its own, or else
+/// that of the newest beside it.
+fn python_name(lang: &Path, interpreter: &Path) -> io::Result<OsString> {
+    fn minor(name: &OsStr) -> Option<u8> {
+        name.to_str()?.strip_prefix("python3.")?.parse().ok()
+    }
+    if let Some(name) = interpreter.file_name().filter(|name| minor(name).is_some()) {
+        return Ok(name.to_owned());
+    }
+    let names = fs::read_dir(lang.join("bin"))?.filter_map(|entry| Some(entry.ok()?.file_name()));
+    let newest = names.filter_map(|name| Some((minor(&name)?, name))).max();
+    let none = || io::Error::other(format!("no python3.x in {}/bin", lang.display()));
+    newest.map(|(_, name)| name).ok_or_else(none)
 }
 
 /// A text as one word of the shell.
@@ -120,6 +123,21 @@ runpy.run_module("awslambdaric", run_name="__main__")
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn python_is_called_by_its_version() {
+        let lang = tempfile::tempdir().unwrap();
+        fs::create_dir(lang.path().join("bin")).unwrap();
+        let check = |interpreter: &str, expected: &str| {
+            let name = python_name(lang.path(), &lang.path().join("bin").join(interpreter));
+            assert_eq!(name.unwrap(), expected);
+        };
+        for name in ["python3", "python3.9", "python3.11", "python3.12-config"] {
+            write_file(&lang.path().join("bin").join(name), "", 0o755).unwrap();
+        }
+        check("python3", "python3.11");
+        check("python3.9", "python3.9");
+    }
 
     #[test]
     fn the_words_of_a_command_are_translated_path_by_path() {

@@ -19,7 +19,16 @@ impl Environment {
                 self.extension_error(identifier, when, error_type.as_deref(), reply);
             }
             Call::ExtensionNext { identifier } => {
-                if let Some((extension, event)) = self.agents.next(identifier, reply) {
+                let ready = self.agents.find(identifier).is_some_and(|agent| agent.arrived);
+                let sent = self.agents.next(identifier, reply);
+                if let Some(agent) = self.agents.find(identifier)
+                    && agent.arrived
+                    && !ready
+                {
+                    let extension = Some(agent.name.clone());
+                    self.observe(What::Ready { extension });
+                }
+                if let Some((extension, event)) = sent {
                     self.observe(What::Sent { extension, event: event.to_owned() });
                 }
             }
@@ -36,7 +45,14 @@ impl Environment {
             Call::InvocationError { body, error_type, request_id } if self.is_managed() => {
                 reply.send(self.managed.fail(&request_id, error_type, body));
             }
-            Call::RuntimeNext => self.runtime.next(reply),
+            Call::RuntimeNext => {
+                let ready = std::mem::replace(&mut self.runtime.arrived, false);
+                self.runtime.next(reply);
+                if self.runtime.arrived && !ready {
+                    self.observe(What::Ready { extension: None });
+                }
+                self.runtime.arrived |= ready;
+            }
             Call::InvocationResponse { mode, payload, request_id } => {
                 reply.send(self.runtime.respond(&request_id, mode.as_deref(), payload));
             }

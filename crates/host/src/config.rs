@@ -145,7 +145,7 @@ pub enum Layer {
     Zip(PathBuf),
 }
 
-/// The credentials of the function's role.
+/// The credentials of the function's role. What is empty is left out of the environment.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     /// `AWS_ACCESS_KEY_ID`.

@@ -33,6 +33,7 @@ pub(crate) enum Event {
     Credentials(Credentials),
     Exited { generation: u64, source: Source, status: ExitStatus },
     Freeze(oneshot::Sender<()>),
+    Interrupt,
     Thaw(oneshot::Sender<Duration>),
 }
 
@@ -108,12 +109,16 @@ pub(crate) struct Environment {
     pub(crate) cancelled: Option<String>,
     pub(crate) credentials: Credentials,
     events: mpsc::Receiver<Event>,
+    /// How processes ended since the last shutdown began.
+    pub(crate) exits: Vec<(Source, String)>,
     /// The type of the first failure since the last reset.
     pub(crate) failure: Option<String>,
     pub(crate) fixed: Fixed,
     frozen: Option<Instant>,
     frozen_total: Duration,
     pub(crate) generation: u64,
+    /// Whether the owner waits for nothing more than the end.
+    interrupted: bool,
     pub(crate) life: Life,
     /// Where Lambda would write the output of processes to.
     pub(crate) log_stream: String,
@@ -129,11 +134,13 @@ impl Environment {
             cancelled: None,
             credentials: fixed.config.credentials.clone(),
             events,
+            exits: Vec::new(),
             failure: None,
             fixed,
             frozen: None,
             frozen_total: Duration::ZERO,
             generation: 0,
+            interrupted: false,
             life: Life::New,
             log_stream: String::new(),
             managed: Managed::default(),
@@ -204,6 +211,9 @@ impl Environment {
             {
                 return Err(Interruption::Failed(message.clone()));
             }
+            if self.interrupted && !self.shutting_down {
+                return Err(Interruption::Failed("interrupted".to_owned()));
+            }
             let end = (!frozen).then(|| self.instant(deadline));
             tokio::select! {
                 Some(event) = self.events.recv() => self.handle(event).await,
@@ -236,6 +246,7 @@ impl Environment {
                 }
                 let _gone = reply.send(());
             }
+            Event::Interrupt => self.interrupted = true,
             Event::Thaw(reply) => drop(reply.send(self.thaw())),
         }
     }
@@ -245,6 +256,7 @@ impl Environment {
         let described = describe(status);
         self.observe(What::Exited { process: source.clone(), status: described.clone() });
         if self.shutting_down {
+            self.exits.push((source, described));
             return;
         }
         let (error_type, message) = match source {

@@ -196,6 +196,15 @@ impl Host {
         self.events.send(event).await.map_err(|_| HostError::Ended)
     }
 
+    /// Has init or the invocation that is under way fail now, and every one that is asked for
+    /// later: for who wants to end the environment without waiting for them.
+    ///
+    /// # Errors
+    /// The environment has ended.
+    pub async fn interrupt(&self) -> Result<(), HostError> {
+        self.events.send(Event::Interrupt).await.map_err(|_| HostError::Ended)
+    }
+
     /// Ends the environment for good. Lambda's reason is `spindown`.
     ///
     /// # Errors
@@ -215,6 +224,12 @@ impl Host {
     /// It waits for ever: put a time-out around it.
     pub async fn observed(&self, wanted: impl Fn(&What) -> bool) -> Observation {
         self.journal.find(wanted).await
+    }
+
+    /// Hands over every observation that was not taken before; no other call tells of them then. The
+    /// environment keeps all others for as long as it lives.
+    pub fn take_observations(&self) -> Vec<Observation> {
+        self.journal.take()
     }
 
     /// Every line that processes wrote so far.

@@ -90,6 +90,12 @@ pub enum What {
     },
     /// Something about this machine that makes the environment less like Lambda.
     Note(String),
+    /// The runtime or an extension asked for what comes next: it is done with init, or with the
+    /// invocation that was under way.
+    Ready {
+        /// Which extension; `None` is the runtime.
+        extension: Option<String>,
+    },
     /// An extension registered.
     Registered {
         /// Under which name.
@@ -184,6 +190,8 @@ pub(crate) struct Journal {
 struct Entries {
     list: Vec<Observation>,
     lines: usize,
+    /// How many observations were there before those of the list, and were handed over.
+    taken: usize,
 }
 
 impl Journal {
@@ -207,7 +215,7 @@ impl Journal {
                 }
             }
             entries.list.push(Observation { at: self.start.elapsed(), what });
-            entries.list.len()
+            entries.taken + entries.list.len()
         };
         self.grown.send_replace(length);
     }
@@ -216,21 +224,28 @@ impl Journal {
         self.entries().list.clone()
     }
 
+    /// Hands over what is kept, and keeps it no longer.
+    pub(crate) fn take(&self) -> Vec<Observation> {
+        let mut entries = self.entries();
+        entries.lines = 0;
+        entries.taken += entries.list.len();
+        std::mem::take(&mut entries.list)
+    }
+
     /// Waits until an observation pleases `wanted`, those of the past included.
     pub(crate) async fn find(&self, wanted: impl Fn(&What) -> bool) -> Observation {
         let mut grown = self.grown.subscribe();
-        let mut seen = 0;
+        let mut seen = 0_usize;
         loop {
             // Marked as seen before reading, so that nothing is added unnoticed in between.
             grown.borrow_and_update();
             {
                 let entries = self.entries();
-                let found =
-                    entries.list[seen..].iter().find(|observation| wanted(&observation.what));
-                if let Some(observation) = found {
+                let new = entries.list.iter().skip(seen.saturating_sub(entries.taken));
+                if let Some(observation) = { new }.find(|observation| wanted(&observation.what)) {
                     return observation.clone();
                 }
-                seen = entries.list.len();
+                seen = entries.taken + entries.list.len();
             }
             if grown.changed().await.is_err() {
                 std::future::pending::<()>().await;
@@ -263,6 +278,22 @@ mod tests {
         let notes = all.iter().filter(|seen| matches!(seen.what, What::Note(_))).count();
         assert_eq!((lines, notes), (MOST_LINES, 1));
         assert_eq!(all.last().map(|seen| seen.what.clone()), Some(What::Frozen));
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_is_neither_kept_nor_found_nor_counted() {
+        let journal = Journal::new();
+        (0..MOST_LINES).for_each(|_| journal.add(line("x")));
+        let coming = journal.find(|what| *what == line("late"));
+        let taken = async {
+            let taken = journal.take();
+            journal.add(line("late"));
+            taken.len()
+        };
+        let (found, taken) = tokio::join!(coming, taken);
+        assert_eq!((found.what, taken), (line("late"), MOST_LINES));
+        assert_eq!(journal.take().len(), 1);
+        assert!(journal.all().is_empty());
     }
 
     #[tokio::test]

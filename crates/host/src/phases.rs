@@ -78,6 +78,7 @@ impl Environment {
 
         let ended = self.run_invocation(deadline, &mut init).await;
         let duration = start.elapsed();
+        self.processes.read_up().await;
         let reset = ended.as_ref().err().map(|(reason, _)| (*reason).to_owned());
         let current = self.runtime.current.take();
         let answered = current.and_then(|current| current.response);

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, BufReader};
 use tokio::process::Child;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::environment::Event;
@@ -33,6 +33,8 @@ pub(crate) struct Process {
 #[derive(Debug, Default)]
 pub(crate) struct Processes {
     list: Vec<Process>,
+    /// Asks readers of output to say when nothing is left to read.
+    readers: Vec<mpsc::Sender<oneshot::Sender<()>>>,
     watchers: JoinSet<()>,
 }
 
@@ -53,10 +55,12 @@ impl Processes {
         self.list.push(Process { ended: false, group, source: source.clone() });
         let mut output = JoinSet::new();
         if let Some(stdout) = child.stdout.take() {
-            output.spawn(copy_lines(stdout, Stream::Stdout, source.clone(), Arc::clone(&journal)));
+            let lines = Lines { journal: Arc::clone(&journal), source: source.clone() };
+            output.spawn(lines.copy(stdout, Stream::Stdout, self.reader()));
         }
         if let Some(stderr) = child.stderr.take() {
-            output.spawn(copy_lines(stderr, Stream::Stderr, source.clone(), journal));
+            let lines = Lines { journal, source: source.clone() };
+            output.spawn(lines.copy(stderr, Stream::Stderr, self.reader()));
         }
         self.watchers.spawn(async move {
             let status = child.wait().await;
@@ -93,6 +97,26 @@ impl Processes {
 
     pub(crate) fn kill_all(&self) {
         self.running().for_each(|process| signal(process.group, Signal::KILL));
+    }
+
+    /// Waits until the lines that were written are in the journal.
+    pub(crate) async fn read_up(&self) {
+        let all = async {
+            for reader in &self.readers {
+                let (reply, read) = oneshot::channel();
+                // One that has ended has read everything.
+                if reader.send(reply).await.is_ok() {
+                    let _ended = read.await;
+                }
+            }
+        };
+        drop(tokio::time::timeout(OUTPUT_GRACE, all).await);
+    }
+
+    fn reader(&mut self) -> mpsc::Receiver<oneshot::Sender<()>> {
+        let (sender, asked) = mpsc::channel(1);
+        self.readers.push(sender);
+        asked
     }
 
     /// Stops every process and waits until each stands still.
@@ -140,36 +164,54 @@ fn stands_still(process: Pid) -> bool {
     matches!(state(process), None | Some('T' | 't' | 'X' | 'Z'))
 }
 
-async fn copy_lines(
-    output: impl AsyncRead + Unpin,
-    stream: Stream,
-    source: Source,
+/// Where the lines of a process go.
+struct Lines {
     journal: Arc<Journal>,
-) {
-    let mut output = BufReader::new(output);
-    let mut line = Vec::new();
-    while let Ok(read) = output.fill_buf().await {
-        if read.is_empty() {
-            break;
-        }
-        let end = read.iter().position(|byte| *byte == b'\n');
-        let part = &read[..end.unwrap_or(read.len())];
-        line.extend_from_slice(&part[..part.len().min(LONGEST_LINE - line.len())]);
-        let used = part.len() + usize::from(end.is_some());
-        output.consume(used);
-        if end.is_some() {
-            add_line(&journal, &source, stream, &mut line);
-        }
-    }
-    if !line.is_empty() {
-        add_line(&journal, &source, stream, &mut line);
-    }
+    source: Source,
 }
 
-fn add_line(journal: &Journal, source: &Source, stream: Stream, line: &mut Vec<u8>) {
-    let text = String::from_utf8_lossy(line).into_owned();
-    line.clear();
-    journal.add(What::Line(LogLine { source: source.clone(), stream, text }));
+impl Lines {
+    /// Copies lines until there are no more, and answers `asked` when there are none right now.
+    async fn copy(
+        self,
+        output: impl AsyncRead + Unpin,
+        stream: Stream,
+        mut asked: mpsc::Receiver<oneshot::Sender<()>>,
+    ) {
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        loop {
+            let read = tokio::select! {
+                biased;
+                read = output.fill_buf() => read,
+                Some(reply) = asked.recv() => {
+                    let _gone = reply.send(());
+                    continue;
+                }
+            };
+            let Ok(read) = read else { break };
+            if read.is_empty() {
+                break;
+            }
+            let end = read.iter().position(|byte| *byte == b'\n');
+            let part = &read[..end.unwrap_or(read.len())];
+            line.extend_from_slice(&part[..part.len().min(LONGEST_LINE - line.len())]);
+            let used = part.len() + usize::from(end.is_some());
+            output.consume(used);
+            if end.is_some() {
+                self.add(stream, &mut line);
+            }
+        }
+        if !line.is_empty() {
+            self.add(stream, &mut line);
+        }
+    }
+
+    fn add(&self, stream: Stream, line: &mut Vec<u8>) {
+        let text = String::from_utf8_lossy(line).into_owned();
+        line.clear();
+        self.journal.add(What::Line(LogLine { source: self.source.clone(), stream, text }));
+    }
 }
 
 /// How a process ended, in the words of AWS's messages (which are Go's).
@@ -204,7 +246,9 @@ mod tests {
 
     async fn lines(output: &[u8]) -> Vec<String> {
         let journal = Arc::new(Journal::new());
-        copy_lines(output, Stream::Stdout, Source::Function, Arc::clone(&journal)).await;
+        let (_nobody, asked) = mpsc::channel(1);
+        let lines = Lines { journal: Arc::clone(&journal), source: Source::Function };
+        lines.copy(output, Stream::Stdout, asked).await;
         let texts = journal.all().into_iter().filter_map(|observation| match observation.what {
             What::Line(line) => Some(line.text),
             _ => None,

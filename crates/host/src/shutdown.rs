@@ -37,7 +37,7 @@ impl Environment {
     pub(crate) async fn shut_down(&mut self, reason: &str) -> Shutdown {
         let start = Instant::now();
         self.thaw();
-        let observed = self.fixed.journal.all().len();
+        self.exits.clear();
         self.shutting_down = true;
         self.observe(What::ShutdownStarted { reason: reason.to_owned() });
         if self.agents.len() == 0 {
@@ -53,12 +53,8 @@ impl Environment {
         self.processes = Default::default();
         self.shutting_down = false;
         self.cancelled = None;
-        let exits = self.fixed.journal.all().into_iter().skip(observed);
-        let exits = exits.filter_map(|observation| match observation.what {
-            What::Exited { process, status } => Some((process, status)),
-            _ => None,
-        });
-        Shutdown { duration: start.elapsed(), exits: exits.collect(), reason: reason.to_owned() }
+        let exits = std::mem::take(&mut self.exits);
+        Shutdown { duration: start.elapsed(), exits, reason: reason.to_owned() }
     }
 
     async fn end_runtime(&mut self) {

@@ -93,11 +93,14 @@ fn credentials(config: &Config, sources: &Sources<'_>) -> Variables {
         ]);
     }
     let credentials = &config.credentials;
-    named([
+    let mut variables = named([
         ("AWS_ACCESS_KEY_ID", credentials.access_key_id.as_str()),
         ("AWS_SECRET_ACCESS_KEY", credentials.secret_access_key.expose_secret()),
         ("AWS_SESSION_TOKEN", credentials.session_token.expose_secret()),
-    ])
+    ]);
+    // An empty one would not be passed over by every SDK: long-term keys have no token.
+    variables.retain(|_, value| !value.is_empty());
+    variables
 }
 
 /// What extensions do not see.

@@ -101,6 +101,80 @@ async fn lines_are_kept_with_their_source() {
 }
 
 #[tokio::test]
+async fn what_was_written_within_an_invocation_is_there_when_it_has_ended() {
+    let say = json!(["runtime_next", ["say", "working"], ["respond", "1"]]);
+    let mut steps: Vec<_> = (0..20).flat_map(|_| say.as_array().unwrap().clone()).collect();
+    steps.push(json!("echo"));
+    let stage = Stage::new(&json!({ "bootstrap": steps }));
+    let host = stage.start().await;
+    for _ in 0..20 {
+        let id = host.invoke("1").await.unwrap().request_id;
+        let seen: Vec<_> = host.take_observations().into_iter().map(|seen| seen.what).collect();
+        let at = |wanted: &dyn Fn(&What) -> bool| seen.iter().position(wanted);
+        let line = at(&|what| matches!(what, What::Line(line) if line.text == "working"));
+        let ended = at(
+            &|what| matches!(what, What::InvocationEnded { request_id, .. } if *request_id == id),
+        );
+        assert!(line.is_some() && line < ended, "{seen:?}");
+    }
+    assert_eq!(host.take_observations(), []);
+}
+
+#[tokio::test]
+async fn who_is_ready_is_told_at_init_and_at_every_invocation() {
+    let stage = Stage::new(&json!({
+        "bootstrap": echo(),
+        "guard": ["register", "events_until_shutdown"],
+    }));
+    let host = stage.start().await;
+    let ready = || {
+        let seen = host.take_observations().into_iter();
+        let mut ready: Vec<_> = seen
+            .filter_map(|seen| match seen.what {
+                What::Ready { extension } => Some(extension),
+                _ => None,
+            })
+            .collect();
+        ready.sort();
+        ready
+    };
+    let both = [None, Some("guard".to_owned())];
+    host.initialize().await.unwrap();
+    assert_eq!(ready(), both);
+    host.invoke("1").await.unwrap();
+    assert_eq!(ready(), both);
+    host.shutdown("spindown").await.unwrap();
+    assert_eq!(ready(), []);
+}
+
+#[tokio::test]
+async fn an_interrupted_invocation_fails_at_once_and_extensions_are_told() {
+    let stage = Stage::new(&json!({
+        "bootstrap": ["runtime_next", ["wait_for_file", "never"]],
+        "guard": ["register", "events_until_shutdown"],
+    }));
+    let mut config = stage.config();
+    config.timeout = Duration::from_secs(600);
+    let host = Host::start(config).await.unwrap();
+    let interrupt = async {
+        host.observed(|what| matches!(what, What::Sent { .. })).await;
+        host.interrupt().await.unwrap();
+    };
+    let (invocation, ()) = tokio::join!(host.invoke("1"), interrupt);
+    let invocation = invocation.unwrap();
+    assert!(invocation.payload.ends_with(br#"Error: interrupted"}"#), "{invocation:?}");
+    let again = host.invoke("1").await.unwrap();
+    assert!(again.function_error.is_some(), "it has no way back");
+    host.shutdown("spindown").await.unwrap();
+    let events = record_of(host.tmp(), "guard").into_iter().skip(1);
+    let kinds: Vec<_> = events
+        .map(|entry| serde_json::from_str::<Value>(entry["body"].as_str().unwrap()).unwrap())
+        .map(|event| event["eventType"].clone())
+        .collect();
+    assert_eq!(kinds[..2], ["INVOKE", "SHUTDOWN"]);
+}
+
+#[tokio::test]
 async fn a_frozen_environment_stands_still_and_its_deadlines_wait() {
     let stage = Stage::new(&json!({
         "bootstrap": ["runtime_next", ["wait_for_file", "go"], ["respond", "1"], "echo"],
