@@ -8,6 +8,7 @@ mod environment;
 mod explain;
 mod lab;
 mod layer;
+mod run;
 mod setup;
 mod steps;
 mod table;
@@ -35,6 +36,7 @@ enum Command {
     Explain(explain::Options),
     Lab(lab::Options),
     Layer(layer::Options),
+    Run(Box<run::Options>),
     Setup(setup::Options),
 }
 
@@ -66,6 +68,7 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
         Command::Explain(options) => explain::run(&options),
         Command::Lab(options) => until_interrupted(lab::run(options, &settled), &settled),
         Command::Layer(options) => until_interrupted(layer::run(options), &settled),
+        Command::Run(options) => run::run(&options),
         Command::Setup(options) => until_interrupted(setup::run(options), &settled),
     }
 }

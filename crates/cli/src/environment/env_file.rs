@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 ///
 /// # Errors
 /// It cannot be read, or a line of it is none of a variable.
-pub(super) fn read(path: &Path) -> Result<Vec<(String, String)>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<(String, String)>> {
     let text = fs::read_to_string(path);
     let text = text.with_context(|| format!("cannot read {}", path.display()))?;
     let from_here = |name: &str| std::env::var(name).ok();

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod explain;
+mod run;
 
 use std::io::Write as _;
 use std::process::{Command, Output};
