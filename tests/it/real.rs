@@ -16,6 +16,7 @@ mod other_logins;
 mod outage;
 mod refusals;
 mod roles;
+mod run;
 mod setup;
 mod token;
 
