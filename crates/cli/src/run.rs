@@ -124,29 +124,31 @@ const CLEANING_UP: Duration = Duration::from_secs(3);
 /// # Errors
 /// An environment cannot be made, or standard output is closed.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    // Before signals are waited for, as reading standard input waits for nothing else.
+    let events = match events::read(options) {
+        Ok(events) => events,
+        Err(error) => return Ok(unusable(&error)),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .context("cannot start threads")?;
-    let code = runtime.block_on(until_interrupted(options));
+    let code = runtime.block_on(until_interrupted(options, events));
     runtime.shutdown_timeout(CLEANING_UP);
     code
 }
 
-async fn until_interrupted(options: &Options) -> Result<ExitCode> {
+async fn until_interrupted(options: &Options, events: Vec<String>) -> Result<ExitCode> {
     let mut signals = Signals::new()?;
     let console = Console::new(options.json);
     let plan = tokio::select! {
-        plan = Plan::make(options, &console) => plan,
+        plan = Plan::make(options, events, &console) => plan,
         () = signals.interrupted() => return Ok(ExitCode::from(crate::INTERRUPTED)),
     };
     let plan = match plan {
         Ok(plan) => plan,
-        Err(error) => {
-            console.error(&format!("{error:#}"));
-            return Ok(ExitCode::from(UNUSABLE));
-        }
+        Err(error) => return Ok(unusable(&error)),
     };
     let mut environments = Environments::new(&plan, &console);
     let ended = tokio::select! {
@@ -163,6 +165,12 @@ async fn until_interrupted(options: &Options) -> Result<ExitCode> {
         () = signals.interrupted() => console.say("killed, without waiting for extensions"),
     }
     ended
+}
+
+/// Says why nothing can be run.
+fn unusable(error: &anyhow::Error) -> ExitCode {
+    console::error(&format!("{error:#}"));
+    ExitCode::from(UNUSABLE)
 }
 
 async fn work(

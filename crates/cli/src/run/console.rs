@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use anyhow::{Context as _, Result};
 use serde::Serialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 use strongroom_host::{Observation, Source, What};
 
 use super::environment::Outcome;
@@ -25,11 +25,6 @@ impl Console {
     pub(super) fn say(&self, text: &str) {
         // Whoever closed standard error does not want to be told.
         let _ = writeln!(io::stderr(), "{:>WIDTH$} | {text}", "run");
-    }
-
-    /// Says what went wrong.
-    pub(super) fn error(&self, text: &str) {
-        let _ = writeln!(io::stderr(), "error: {text}");
     }
 
     /// Shows what there is to see of something that happened, as it happens.
@@ -53,11 +48,7 @@ impl Console {
     /// # Errors
     /// Standard output is closed.
     pub(super) fn answer(&self, outcome: &Outcome) -> Result<()> {
-        let line = if self.json {
-            serde_json::to_vec(&Object::of(outcome)).context("an outcome is no JSON")?
-        } else {
-            one_line(&outcome.invocation.payload)
-        };
+        let line = if self.json { object(outcome)? } else { one_line(&outcome.invocation.payload) };
         let mut out = io::stdout().lock();
         out.write_all(&line)
             .and_then(|()| out.write_all(b"\n"))
@@ -82,7 +73,7 @@ impl Console {
 
     fn times(&self, outcome: &Outcome) {
         if let Some(failure) = outcome.failure() {
-            self.error(&format!("the function failed with {failure}"));
+            error(&format!("the function failed with {failure}"));
         }
         if self.json {
             return;
@@ -99,6 +90,11 @@ impl Console {
     }
 }
 
+/// Says what went wrong.
+pub(super) fn error(text: &str) {
+    let _ = writeln!(io::stderr(), "error: {text}");
+}
+
 /// An invocation, for programs.
 #[derive(Serialize)]
 struct Object<'a> {
@@ -107,7 +103,6 @@ struct Object<'a> {
     /// `null`, or what type of failure the function ended with.
     function_error: Option<&'a str>,
     init_ms: Option<f64>,
-    payload: Value,
     request_id: &'a str,
     responded_ms: f64,
     /// Of a cold start.
@@ -123,10 +118,6 @@ impl<'a> Object<'a> {
             duration_ms: ms(invocation.duration),
             function_error: invocation.function_error.as_deref(),
             init_ms: invocation.init.map(ms),
-            // What is no JSON is no answer of Lambda's either; here it is shown as a text.
-            payload: serde_json::from_slice(&invocation.payload).unwrap_or_else(|_| {
-                Value::String(String::from_utf8_lossy(&invocation.payload).into_owned())
-            }),
             request_id: &invocation.request_id,
             responded_ms: ms(invocation.responded),
             waterfall: outcome.start.as_ref(),
@@ -134,10 +125,26 @@ impl<'a> Object<'a> {
     }
 }
 
+/// An invocation as an object, with the answer as its `payload`, byte for byte: numbers of any size, keys in any order.
+fn object(outcome: &Outcome) -> Result<Vec<u8>> {
+    let mut object = serde_json::to_vec(&Object::of(outcome)).context("an outcome is no JSON")?;
+    let payload = &outcome.invocation.payload;
+    let payload = match serde_json::from_slice::<IgnoredAny>(payload) {
+        Ok(IgnoredAny) => one_line(payload),
+        // No answer of Lambda's either; here it is shown as a text.
+        Err(_) => serde_json::to_vec(&String::from_utf8_lossy(payload)).context("no JSON")?,
+    };
+    object.pop();
+    object.extend_from_slice(br#","payload":"#);
+    object.extend(payload);
+    object.push(b'}');
+    Ok(object)
+}
+
 /// An answer as one line. Within JSON, a line break stands only where it means nothing.
 fn one_line(payload: &[u8]) -> Vec<u8> {
     let payload = payload.trim_ascii();
-    if serde_json::from_slice::<serde::de::IgnoredAny>(payload).is_err() {
+    if serde_json::from_slice::<IgnoredAny>(payload).is_err() {
         return payload.to_vec();
     }
     let lines = payload.split(|byte| matches!(byte, b'\n' | b'\r'));

@@ -30,6 +30,7 @@ use tokio::task::JoinSet;
 
 use self::call::{Call, Kind, Tail};
 use self::refusal::Refusal;
+use super::console;
 use super::environment::{Environments, Outcome};
 use super::plan::Plan;
 
@@ -87,7 +88,7 @@ async fn work(
             }
             Err(error) => {
                 let error = format!("{error:#}");
-                environments.console().error(&error);
+                console::error(&error);
                 let _gone = reply.send(Err(error));
             }
         }

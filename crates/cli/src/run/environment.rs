@@ -23,7 +23,8 @@ pub(super) struct Environments<'a> {
 
 #[derive(Debug)]
 struct Environment {
-    expires: Option<SystemTime>,
+    /// When its credentials would not last for an event any more.
+    ends: Option<SystemTime>,
     host: Host,
     made_of: Snapshot,
     /// What happened since the last invocation.
@@ -79,7 +80,8 @@ impl<'a> Environments<'a> {
             Some(environment) => environment,
             None => {
                 let made = self.plan.environment().await?;
-                self.current.insert(Environment::start(made, state, self.console).await?)
+                let ends = made.expires.and_then(|expires| self.last_start(expires));
+                self.current.insert(Environment::start(made, ends, state, self.console).await?)
             }
         };
         let invoked = environment.invoke(request, self.plan.memory(), self.console).await;
@@ -110,28 +112,38 @@ impl<'a> Environments<'a> {
         self.current = None;
     }
 
+    /// Until when events may begin with credentials that end then. If none could, new ones would be no better.
+    fn last_start(&self, expires: SystemTime) -> Option<SystemTime> {
+        let last = expires.checked_sub(self.plan.timeout())?;
+        Some(if last > SystemTime::now() { last } else { expires })
+    }
+
     /// Why the environment would not do for another event.
     fn outdated(&self, state: &Snapshot) -> Option<String> {
         let environment = self.current.as_ref()?;
         if let Some(path) = environment.made_of.difference(state) {
             return Some(format!("{} has changed: a new environment", path.display()));
         }
-        let needed = SystemTime::now() + self.plan.timeout();
-        let over = environment.expires.is_some_and(|expires| expires < needed);
+        let over = environment.ends.is_some_and(|ends| ends < SystemTime::now());
         over.then(|| "the credentials end: a new environment".to_owned())
     }
 }
 
 impl Environment {
-    async fn start(made: Made, made_of: Snapshot, console: &Console) -> Result<Self> {
-        let Made { config, expires, scratch } = made;
+    async fn start(
+        made: Made,
+        ends: Option<SystemTime>,
+        made_of: Snapshot,
+        console: &Console,
+    ) -> Result<Self> {
+        let Made { config, scratch, .. } = made;
         let host = Host::start(config)
             .await
             .map_err(|error| anyhow::anyhow!("{}", strongroom_vault::error::chain(&error)));
         let host = host.context("cannot make an environment")?;
         let mut seen = Vec::new();
         take(&host, &mut seen, console);
-        Ok(Self { expires, host, made_of, seen, _scratch: scratch })
+        Ok(Self { ends, host, made_of, seen, _scratch: scratch })
     }
 
     async fn invoke(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 
 use super::Options;
+use super::console;
 use super::environment::Environments;
 use super::plan::Plan;
 
@@ -81,7 +82,7 @@ pub(super) async fn run_on_every_change(
         let state = plan.look();
         if let Err(error) = run(plan, environments).await {
             // What is being edited may be half-written; the next change mends it.
-            environments.console().error(&format!("{error:#}"));
+            console::error(&format!("{error:#}"));
         }
         environments.freeze().await;
         environments.console().say("waiting for a change; Ctrl-C ends it");

@@ -1,6 +1,7 @@
 //! What was asked for, after everything that can be wrong with it was looked at; and, from it, what each new
 //! environment is made of.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -14,13 +15,15 @@ use super::changes::{MOST_FILES, Snapshot};
 use super::console::Console;
 use super::identity::{Found, Identity};
 use super::language::{self, Language};
-use super::{Options, architecture, events, variables};
+use super::{Options, architecture, variables};
 
 /// What was asked for.
 #[derive(Debug)]
 pub(super) struct Plan<'a> {
     console: &'a Console,
     events: Vec<String>,
+    /// Whether it was said that there are none.
+    has_no_credentials: Cell<bool>,
     handler: String,
     identity: Identity,
     options: &'a Options,
@@ -42,7 +45,11 @@ impl<'a> Plan<'a> {
     ///
     /// # Errors
     /// What was asked for cannot be run.
-    pub(super) async fn make(options: &'a Options, console: &'a Console) -> Result<Self> {
+    pub(super) async fn make(
+        options: &'a Options,
+        events: Vec<String>,
+        console: &'a Console,
+    ) -> Result<Self> {
         let language = match &options.runtime {
             Some(language) => language.clone(),
             None if options.code.join(BOOTSTRAP).is_file() => Language::provided(),
@@ -59,7 +66,6 @@ impl<'a> Plan<'a> {
             ),
             None => BOOTSTRAP.to_owned(),
         };
-        let events = if options.serve.is_some() { Vec::new() } else { events::read(options)? };
         let (client, interpreter) = (options.client.as_deref(), options.interpreter.as_deref());
         let wanted = language::Wanted { client, code: &options.code, interpreter };
         let runtime = language.runtime(wanted).await?;
@@ -67,7 +73,17 @@ impl<'a> Plan<'a> {
         let region = aws.region().map_or(DEFAULT_REGION, |region| region.as_ref()).to_owned();
         let name = options.name.as_deref().unwrap_or(DEFAULT_NAME);
         let identity = Identity::new(aws, options.assume_role.as_deref(), name);
-        let plan = Self { console, events, handler, identity, options, region, runtime };
+        let has_no_credentials = Cell::new(false);
+        let plan = Self {
+            console,
+            events,
+            has_no_credentials,
+            handler,
+            identity,
+            options,
+            region,
+            runtime,
+        };
         // What would be wrong with the first environment is wrong with what was asked for.
         plan.check()?;
         Ok(plan)
@@ -168,8 +184,13 @@ impl<'a> Plan<'a> {
     }
 
     async fn credentials(&self) -> Result<Found> {
+        if self.has_no_credentials.get() {
+            return Ok(Found::nothing());
+        }
         let found = self.identity.find().await?;
         Ok(found.unwrap_or_else(|reason| {
+            // Once: where there are none, the search may take seconds.
+            self.has_no_credentials.set(true);
             self.console.say(&format!("the function has no AWS credentials: {reason}"));
             Found::nothing()
         }))

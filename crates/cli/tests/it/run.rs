@@ -253,11 +253,13 @@ fn a_function_that_fails_is_told_with_type_and_message() {
 #[test]
 fn an_object_for_each_invocation_has_the_times_of_its_start() {
     let site = Site::new();
-    let ended = site.run(&["--json", "--count", "2"]).exits_with(0);
+    let event = ["--event", "{\"n\": 123456789012345678901234567890}"];
+    let ended = site.run(&[&event[..], &["--json", "--count", "2"]].concat()).exits_with(0);
     let [cold, warm] = &ended.answers()[..] else { panic!("{ended:#?}") };
     assert_eq!((&cold["cold"], &warm["cold"]), (&json!(true), &json!(false)));
     assert_eq!(warm["waterfall"], Value::Null);
     assert_eq!(cold["payload"]["calls"], 1);
+    assert!(ended.out.contains("\"n\": 123456789012345678901234567890"), "{}", ended.out);
     assert!(!ended.err.contains("cold start: "), "{}", ended.err);
     let rows = cold["waterfall"].as_array().unwrap();
     let number = |row: &Value, name: &str| row[name].as_f64().unwrap();

@@ -65,6 +65,18 @@ fn an_interpreter_that_will_not_do_is_told_with_what_to_install() {
     check("python3.12", "nowhere", &["there is no interpreter at nowhere"]);
     check("nodejs20.x", "bin/node", &["is Node 22", "hint: --runtime nodejs22.x"]);
     check("nodejs22.x", "bin/node", &["there is no aws-lambda-ric", "npm install --prefix"]);
+    // A place that the function does not see: below /tmp, where it has its own.
+    let client = r#"{"bin": {"aws-lambda-ric": "./index.mjs"}}"#;
+    site.write("client/node_modules/aws-lambda-ric/package.json", client);
+    site.write("other/bin/node", "#!/bin/sh\necho v22.1.0\n");
+    let hidden = std::env::temp_dir() == std::path::Path::new("/tmp");
+    if hidden {
+        let mut command = bare(site.root.path());
+        command.args(["--code", "app", "--handler", "app.handler", "--runtime", "nodejs22.x"]);
+        command.args(["--interpreter", "other/bin/node", "--client", "client"]);
+        let ended = Ended::of(command.stdin(Stdio::null())).exits_with(2);
+        assert!(ended.err.contains("see another /tmp; hint:"), "{}", ended.err);
+    }
     check("java17", "bin/java", &["is Java 21", "hint: --runtime java21"]);
     check(
         "java21",
