@@ -1,7 +1,7 @@
 //! `strongroom run` as a person uses it against what `setup` made: the layer's zip, the function's own role, real Vault.
 
 use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 use strongroom_tests::beds::{self, Part, practice};
@@ -108,6 +108,16 @@ fn the_functions_own_role_reads_its_secret_on_this_machine_and_leaves_no_token()
     assert_eq!(site.vault.login_accessors().len(), 0, "{}", ran.err);
 }
 
+/// Ends with a test that fails.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
 #[test]
 fn an_endpoint_that_is_interrupted_leaves_no_token_and_no_process() {
     if !beds::available("strongroom run --serve with real Vault and Ctrl-C", &PARTS) {
@@ -116,7 +126,8 @@ fn an_endpoint_that_is_interrupted_leaves_no_token_and_no_process() {
     let site = site();
     let arguments =
         [arguments(&site), vec!["--serve".to_owned(), "127.0.0.1:0".to_owned()]].concat();
-    let mut child = site.command(&arguments).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Killed(site.command(&arguments).stderr(Stdio::piped()).spawn().unwrap());
+    let child = &mut child.0;
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let serving = lines.find(|line| line.contains("serving: ")).unwrap();
     let url = serving.split_whitespace().find(|word| word.starts_with("http://")).unwrap();

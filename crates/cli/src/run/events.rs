@@ -86,10 +86,17 @@ pub(super) async fn run_on_every_change(
         }
         environments.freeze().await;
         environments.console().say("waiting for a change; Ctrl-C ends it");
-        while state.difference(&plan.look()).is_none() {
+        let mut newest = state.clone();
+        // What is being written, or checked out, comes bit by bit: until two looks see the same.
+        loop {
             tokio::time::sleep(LOOK_AGAIN).await;
+            let seen = plan.look();
+            if seen == newest && seen != state {
+                break;
+            }
+            newest = seen;
         }
     }
 }
 
-const LOOK_AGAIN: Duration = Duration::from_millis(300);
+const LOOK_AGAIN: Duration = Duration::from_millis(150);

@@ -114,9 +114,12 @@ impl<'a> Plan<'a> {
         Duration::from_secs(self.options.timeout)
     }
 
-    /// The files that an environment is made of.
+    /// The files that an environment is made of, where their changes matter: events that run once run in one environment.
     pub(super) fn look(&self) -> Snapshot {
-        let Options { code, config, env_file, layers, .. } = self.options;
+        let Options { code, config, env_file, layers, serve, watch, .. } = self.options;
+        if serve.is_none() && !watch {
+            return Snapshot::default();
+        }
         let files = [code].into_iter().chain(config).chain(env_file).chain(layers);
         Snapshot::of(files.map(PathBuf::as_path))
     }

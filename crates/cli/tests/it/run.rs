@@ -326,7 +326,9 @@ fn an_interrupt_ends_an_invocation_tells_extensions_and_leaves_no_process() {
     for (more, code) in [(&[][..], 130), (&["--watch"][..], 0)] {
         let site = Site::new();
         let arguments = [&["--event", "{\"do\":\"hang\"}", "--timeout", "600"], more].concat();
-        let mut running = Running::start(&mut site.command(&arguments));
+        let directories = tempfile::tempdir().unwrap();
+        let mut command = site.command(&arguments);
+        let mut running = Running::start(command.env("TMPDIR", directories.path()));
         let processes = ["guard runs as ", "function runs as "].map(|what| {
             let line = running.line(what);
             line.rsplit_once(' ').unwrap().1.to_owned()
@@ -339,6 +341,7 @@ fn an_interrupt_ends_an_invocation_tells_extensions_and_leaves_no_process() {
         assert_eq!(status.code(), Some(code), "{said:#?}");
         assert!(said.iter().any(|line| line == "     guard | told SHUTDOWN"), "{said:#?}");
         assert!(took < Duration::from_secs(10), "{took:?} {said:#?}");
+        assert_eq!(fs::read_dir(directories.path()).unwrap().count(), 0, "{said:#?}");
         for process in processes {
             assert!(!Path::new("/proc").join(&process).exists(), "{process} {said:#?}");
         }
