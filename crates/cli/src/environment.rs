@@ -1,6 +1,6 @@
 //! The environment that a command is about: a file of variables or the shell's own, and the settings file beside it.
 
-mod env_file;
+pub(crate) mod env_file;
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! `strongroom layer`: brings the layer into an account of the user's own, and to functions there.
 
 mod attach;
+pub(crate) mod files;
 mod package;
 mod publish;
 mod snippets;

@@ -12,6 +12,7 @@ mod run;
 mod setup;
 mod steps;
 mod table;
+mod vault_token;
 
 use std::cell::OnceCell;
 use std::io::Write as _;

@@ -126,7 +126,13 @@ fn an_endpoint_that_is_interrupted_leaves_no_token_and_no_process() {
     let site = site();
     let arguments =
         [arguments(&site), vec!["--serve".to_owned(), "127.0.0.1:0".to_owned()]].concat();
-    let mut child = Killed(site.command(&arguments).stderr(Stdio::piped()).spawn().unwrap());
+    let mut child = Killed(
+        site.command(&beds::command_line())
+            .args(&arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
     let child = &mut child.0;
     let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
     let serving = lines.find(|line| line.contains("serving: ")).unwrap();

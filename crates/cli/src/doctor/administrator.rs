@@ -1,8 +1,5 @@
 //! What an administrator's token shows of the auth method and the role: why a login is refused that cannot be made here.
 
-use std::path::PathBuf;
-
-use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use strongroom_core::diagnosis::sayings::laptop;
 use strongroom_core::diagnosis::{Binding, Check, Report, judge_binding};
@@ -13,6 +10,8 @@ use strongroom_vault::clock::Deadline;
 use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
 use zeroize::Zeroizing;
 
+use crate::vault_token;
+
 /// Someone who may read auth methods, beside a login by AWS.
 pub(super) struct Administrator {
     token: Token,
@@ -20,16 +19,10 @@ pub(super) struct Administrator {
 }
 
 impl Administrator {
-    /// The one of `VAULT_TOKEN` or `~/.vault-token`, where Vault's own command line has it.
+    /// The one whose token is at hand.
     pub(super) fn at_hand(identity: &Identity) -> Option<Self> {
         let Identity::AwsIam(login) = identity else { return None };
-        let of_variable = std::env::var("VAULT_TOKEN").ok().filter(|token| !token.is_empty());
-        let of_file = || {
-            let home = PathBuf::from(std::env::var_os("HOME")?);
-            std::fs::read_to_string(home.join(".vault-token")).ok()
-        };
-        let found = SecretString::from(of_variable.or_else(of_file)?);
-        let secret = SecretString::from(found.expose_secret().trim());
+        let secret = vault_token::at_hand()?;
         let lease = Lease { granted: 0, milliseconds: None, renewable: false };
         let token = Token::new(secret, lease, TokenKind::Service, TokenOrigin::Given)?;
         Some(Self { token, login: login.clone() })

@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
+use strongroom_core::diagnosis::{Architecture, Outcome, Report, judge_layer};
 
-use super::Arch;
+use super::{Arch, files};
 
 /// The layer's zip.
 #[derive(Debug)]
@@ -51,47 +52,26 @@ fn arch_of(zip: &[u8]) -> Result<Arch> {
     if zip.len() as u64 > LARGEST {
         bail!("it is larger than {LARGEST} bytes");
     }
-    let mut archive = zip::ZipArchive::new(Cursor::new(zip)).context("it is no zip")?;
-    let names = archive.file_names().map(|name| name.map(std::borrow::Cow::into_owned));
-    let mut names: Vec<String> = names.collect::<Result<_, _>>()?;
-    names.sort();
+    let mut entries = files::of_zip(Cursor::new(zip))?;
+    entries.sort_by(|one, other| one.path.cmp(&other.path));
+    let names: Vec<&str> = entries.iter().map(|entry| entry.path.as_str()).collect();
     if names != BINARIES {
         bail!("it holds {}, and not {}", names.join(", "), BINARIES.join(", "));
     }
-    let mut found = None;
-    for name in BINARIES {
-        let mut file = archive.by_name(name)?;
-        let mode = file.unix_mode().unwrap_or_default();
-        if mode & 0o555 != 0o555 {
-            bail!("{name} has the mode {:o}, so that Lambda could not execute it", mode & 0o777);
-        }
-        let mut header = [0; HEADER];
-        file.read_exact(&mut header).with_context(|| format!("{name} is no program"))?;
-        let arch = machine(&header).with_context(|| format!("{name} is no program for Lambda"))?;
-        if found.is_some_and(|found| found != arch) {
-            bail!("its binaries are for different processors");
-        }
-        found = Some(arch);
+    let architecture = entries.first().and_then(|entry| Architecture::of_executable(&entry.head));
+    let mut report = Report::default();
+    judge_layer(&mut report, &entries, architecture, true);
+    if let Some(fault) = report.findings.iter().find(|found| found.outcome == Outcome::Fault) {
+        bail!("{}: {}: {}", fault.tried, fault.came_back, fault.means);
     }
-    found.context("it holds nothing")
-}
-
-/// Of an ELF file's header. <https://man7.org/linux/man-pages/man5/elf.5.html>
-fn machine(header: &[u8; HEADER]) -> Option<Arch> {
-    if header[..4] != *b"\x7fELF" {
-        return None;
-    }
-    match u16::from_le_bytes([header[18], header[19]]) {
-        62 => Some(Arch::X86_64),
-        183 => Some(Arch::Arm64),
-        _ => None,
+    match architecture.context("it holds nothing for Lambda")? {
+        Architecture::Arm64 => Ok(Arch::Arm64),
+        Architecture::X86_64 => Ok(Arch::X86_64),
     }
 }
 
 /// All that the layer holds, in the order of their names.
 const BINARIES: [&str; 2] = ["extensions/strongroom", "strongroom/exec"];
-/// As much of an ELF file as says what it is for.
-const HEADER: usize = 20;
 /// What Lambda takes directly. <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
 const LARGEST: u64 = 50 * 1024 * 1024;
 
@@ -105,7 +85,7 @@ mod tests {
 
     fn elf(machine: u16) -> Vec<u8> {
         let mut header = vec![0; 64];
-        header[..4].copy_from_slice(b"\x7fELF");
+        header[..6].copy_from_slice(b"\x7fELF\x02\x01");
         header[18..20].copy_from_slice(&machine.to_le_bytes());
         header
     }
@@ -132,8 +112,8 @@ mod tests {
         };
         check(&[(extension, 0o755, elf(62)), (exec, 0o755, elf(62))], Ok(Arch::X86_64));
         check(&[(exec, 0o755, elf(183)), (extension, 0o755, elf(183))], Ok(Arch::Arm64));
-        check(&[(extension, 0o755, elf(62)), (exec, 0o755, elf(183))], Err("different processors"));
-        check(&[(extension, 0o644, elf(62)), (exec, 0o755, elf(62))], Err("has the mode 644"));
+        check(&[(extension, 0o755, elf(62)), (exec, 0o755, elf(183))], Err("it is for arm64"));
+        check(&[(extension, 0o644, elf(62)), (exec, 0o755, elf(62))], Err("0644"));
         check(
             &[(extension, 0o755, elf(62))],
             Err("and not extensions/strongroom, strongroom/exec"),
@@ -145,11 +125,11 @@ mod tests {
         );
         check(
             &[(extension, 0o755, b"#!/bin/sh".to_vec()), (exec, 0o755, elf(62))],
-            Err("is no program"),
+            Err("no 64-bit Linux executable"),
         );
         check(
             &[(extension, 0o755, elf(3)), (exec, 0o755, elf(62))],
-            Err("is no program for Lambda"),
+            Err("no 64-bit Linux executable"),
         );
         assert!(arch_of(b"PK").is_err());
     }

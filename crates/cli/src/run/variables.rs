@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 
-use crate::explain::env_file;
+use crate::environment::env_file;
 
 /// One of them, as it stands on the command line. It is taken apart later: what is wrong there would be shown, and may be
 /// a secret that lost its name.

@@ -1,11 +1,9 @@
 //! Vault as an administrator asks it, by the token at hand and through our own client.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use http::Method;
-use secrecy::SecretString;
 use serde_json::{Map, Value};
 use strongroom_core::lease::Lease;
 use strongroom_core::settings::{self, Environment, variables as v};
@@ -17,6 +15,8 @@ use strongroom_vault::http::{Connector, Freeze, Limits, Progress};
 use strongroom_vault::tls::Peer;
 use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
 use zeroize::Zeroizing;
+
+use crate::vault_token;
 
 /// Vault, with the right to set it up.
 #[derive(Debug)]
@@ -36,14 +36,12 @@ impl Admin {
     pub(super) fn new(settings: &Environment) -> Result<Self> {
         let shell = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let variables = reached_by(settings, &shell);
-        let token = shell("VAULT_TOKEN").or_else(|| shell("BAO_TOKEN"));
-        let token = token.or_else(kept_token).context(
+        let token = vault_token::at_hand().context(
             "there is no token for Vault; hint: log in by vault login, or set VAULT_TOKEN to one that may do what \
              docs/setup.md lists",
         )?;
         let lease = Lease { granted: 0, milliseconds: None, renewable: false };
-        let token =
-            Token::new(SecretString::from(token), lease, TokenKind::Service, TokenOrigin::Given);
+        let token = Token::new(token, lease, TokenKind::Service, TokenOrigin::Given);
         let token =
             token.context("VAULT_TOKEN contains characters that no HTTP header can carry")?;
         let without_namespace: Vec<_> =
@@ -203,12 +201,6 @@ fn reached_by(
     let namespace = settings.client(v::VAULT_NAMESPACE).map(str::to_owned);
     variables.extend(namespace.map(|value| (v::VAULT_NAMESPACE.to_owned(), value)));
     variables
-}
-
-/// What `vault login` keeps. <https://developer.hashicorp.com/vault/docs/commands/token-helper>
-fn kept_token() -> Option<String> {
-    let token = fs::read_to_string(std::env::home_dir()?.join(".vault-token")).ok()?;
-    Some(token.trim().to_owned()).filter(|token| !token.is_empty())
 }
 
 fn told(error: &Error) -> anyhow::Error {

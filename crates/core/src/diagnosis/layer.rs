@@ -46,7 +46,8 @@ impl Architecture {
     }
 
     /// The processor that an executable is for. <https://man7.org/linux/man-pages/man5/elf.5.html>
-    fn of_executable(head: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn of_executable(head: &[u8]) -> Option<Self> {
         if !head.starts_with(b"\x7fELF\x02\x01") {
             return None;
         }
