@@ -1,5 +1,6 @@
 //! The auth method and the login.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use strongroom_core::advice;
@@ -7,7 +8,6 @@ use strongroom_core::diagnosis::sayings::{Saying, access};
 use strongroom_core::diagnosis::{Check, Report};
 
 use super::reach::Reached;
-use super::token::Capabilities;
 use super::{Access, Stopped, Subject, of_rule, tell};
 use crate::client::Namespace;
 use crate::error::{Error, chain};
@@ -93,10 +93,16 @@ const OF_AWS: &[&str] = &["auth values", "authentication values", "iam_", "role 
 pub(super) struct Visit<'a> {
     pub(super) subject: &'a Subject<'a>,
     token: Arc<Token>,
+    /// Those besides, where each request counts.
+    more: RefCell<Vec<Arc<Token>>>,
     is_ours: bool,
 }
 
-impl Visit<'_> {
+impl<'a> Visit<'a> {
+    fn new(subject: &'a Subject<'a>, token: Arc<Token>, is_ours: bool) -> Self {
+        Self { subject, token, more: RefCell::default(), is_ours }
+    }
+
     pub(super) fn token(&self) -> &Token {
         &self.token
     }
@@ -106,7 +112,9 @@ impl Visit<'_> {
         let subject = self.subject;
         match subject.access {
             Access::Source(TokenSource::Login(login)) if matches!(**login, Login::AwsIam(_)) => {
-                login.log_in(subject.client, subject.deadline).await.map(Arc::new)
+                let token = Arc::new(login.log_in(subject.client, subject.deadline).await?);
+                self.more.borrow_mut().push(Arc::clone(&token));
+                Ok(token)
             }
             // A secret id may be one that counts, too.
             _ => Ok(Arc::clone(&self.token)),
@@ -114,10 +122,13 @@ impl Visit<'_> {
     }
 
     /// Leaves nothing behind in Vault.
-    pub(super) async fn end(&self, capabilities: &Capabilities) {
-        if self.is_ours && self.token.kind == TokenKind::Service && !capabilities.counts() {
-            // It ends by itself, if not by this.
-            let _ = self.subject.client.revoke(&self.token, self.subject.deadline).await;
+    pub(super) async fn end(self) {
+        let ours = self.is_ours.then_some(self.token);
+        for token in ours.into_iter().chain(self.more.into_inner()) {
+            if token.kind == TokenKind::Service {
+                // It ends by itself, if not by this.
+                let _ = self.subject.client.revoke(&token, self.subject.deadline).await;
+            }
         }
     }
 }
@@ -130,7 +141,7 @@ pub(super) async fn log_in<'a>(
         Access::Source(TokenSource::Login(login)) => login,
         Access::Source(TokenSource::Given(token)) => {
             report.holds(Check::Login, "not needed: VAULT_TOKEN is given", &[]);
-            return Ok(Visit { subject, token: Arc::clone(token), is_ours: false });
+            return Ok(Visit::new(subject, Arc::clone(token), false));
         }
         Access::Failed { error, .. } => {
             let tried = "to find what the login needs";
@@ -151,7 +162,7 @@ pub(super) async fn log_in<'a>(
         Ok(token) => {
             tell_region(login, report);
             report.holds(Check::Login, "{0} ({1} ms)", &[&described, &took]);
-            Ok(Visit { subject, token: Arc::new(token), is_ours: true })
+            Ok(Visit::new(subject, Arc::new(token), true))
         }
         // The auth method is there, as it has just answered.
         Err(error @ Error::Refused { status: 403, .. }) => {

@@ -2,13 +2,14 @@
 
 use http::Method;
 use serde_json::Value;
-use strongroom_core::diagnosis::{Report, TokenProperties, judge_token};
+use strongroom_core::diagnosis::sayings::access;
+use strongroom_core::diagnosis::{Check, Report, TokenProperties, judge_token};
 use zeroize::Zeroizing;
 
 use super::login::Visit;
 use super::{Subject, tell};
 use crate::client::Request;
-use strongroom_core::diagnosis::Check;
+use crate::error::{Error, chain};
 
 /// What the token may do, path by path.
 pub(super) struct Capabilities {
@@ -50,6 +51,10 @@ pub(super) async fn check(
     let request = Request { method: Method::GET, path, body: Zeroizing::default() };
     let found = match subject.client.request(request, Some(visit.token()), subject.deadline).await {
         Ok(reply) => reply.body,
+        Err(error @ Error::Refused { status: 403, .. }) => {
+            report.warning(&access::NO_LOOK_UP, &[&chain(&error)]);
+            Value::Null
+        }
         Err(error) => {
             tell(report, subject, &error, &format!("GET {path}"), Check::Token);
             Value::Null

@@ -22,6 +22,12 @@ const FAULTS: &[Fault] = &[
         &["token_num_uses=1", "each request counts"],
     ),
     warning(
+        "a token that may do nothing but read the secret",
+        |bed| bed.role(&json!({"token_no_default_policy": true})),
+        "token",
+        &["permission denied", "look itself up", "token_no_default_policy=false"],
+    ),
+    warning(
         "a token that may not renew itself",
         |bed| {
             bed.role(&json!({"token_no_default_policy": true}));
@@ -49,6 +55,17 @@ fn also_allow(bed: &Bed, policy: &str) {
         path "sys/capabilities-self" {{ capabilities = ["update"] }}
         {policy}"#
     ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_whose_requests_are_counted_are_revoked_too() {
+    if !strongroom_tests::beds::available("doctor revokes counted tokens", &super::NEEDED) {
+        return;
+    }
+    let bed = Bed::new();
+    bed.role(&json!({"token_num_uses": 5}));
+    assert_eq!(bed.examine().code, Some(0));
+    assert_eq!(bed.vault.login_accessors(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

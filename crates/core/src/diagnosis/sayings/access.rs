@@ -57,6 +57,10 @@ sayings! {
         tried "a login signed for STS in {0}" came_back "refused; one for {1} was taken"
         means "Vault's sts_region is another than the one that is signed for at first: each environment logs in twice"
         remedy "set VAULT_STS_ENDPOINT_REGION={1}";
+    NO_LOOK_UP Token
+        tried "GET auth/token/lookup-self" came_back "{0}"
+        means "no policy lets the token look itself up, which the default policy would: so it will hardly renew or revoke itself either, and each end of it costs a login"
+        remedy "vault write auth/<mount>/role/<role> token_no_default_policy=false";
     COUNTED_TOKEN Token
         tried "GET auth/token/lookup-self" came_back "token_num_uses={0}"
         means "each request counts, renewals and the revocation, too, and {1} secrets are read at the start: when they are used up Vault answers 403, and the extension has to log in again"
