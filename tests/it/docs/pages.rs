@@ -54,6 +54,12 @@ const fn build(begins: &'static str) -> Row {
     Row { begins, how: How::Build }
 }
 
+/// Each form has tests of its own, before a hundred faults.
+const OF_DOCTOR: How = How::Elsewhere {
+    why: "there is nothing wrong here that it could find",
+    file: "tests/it/real/doctor/laptop.rs",
+    words: "a_function_is_examined_from_its_configuration_alone",
+};
 const YES: &str = "y\n";
 /// An empty line takes what stands in brackets.
 const FILE_ONLY: &str = "\n\norders\n\n\n\nkv/data/app\n\n\n\n";
@@ -113,6 +119,15 @@ pub(super) const PAGES: &[Table] = &[
             run("strongroom layer publish", &[PUBLISHED]),
             asks("strongroom layer attach", YES, &["+ layer arn:"]),
             run("unzip", &["inflating: layer/strongroom/exec"]),
+        ],
+    },
+    Table {
+        paths: &["docs/doctor.md"],
+        prepare: nothing,
+        rows: &[
+            Row { begins: "strongroom doctor --function", how: OF_DOCTOR },
+            Row { begins: "strongroom doctor --env-file", how: OF_DOCTOR },
+            Row { begins: "strongroom doctor", how: OF_DOCTOR },
         ],
     },
     Table {
