@@ -1,7 +1,7 @@
 //! The environment that events run in: made when it is needed, followed while something goes on in it, and replaced
 //! when what it was made of has changed or its credentials end.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, Result};
 use serde_json::Value;
@@ -80,7 +80,8 @@ impl<'a> Environments<'a> {
             Some(environment) => environment,
             None => {
                 let made = self.plan.environment().await?;
-                let ends = made.expires.and_then(|expires| self.last_start(expires));
+                let (timeout, now) = (self.plan.timeout(), SystemTime::now());
+                let ends = made.expires.map(|expires| last_start(expires, timeout, now));
                 self.current.insert(Environment::start(made, ends, state, self.console).await?)
             }
         };
@@ -110,12 +111,6 @@ impl<'a> Environments<'a> {
         // It has ended already, or it ends as it is dropped.
         drop(follow(host, seen, self.console, end).await);
         self.current = None;
-    }
-
-    /// Until when events may begin with credentials that end then. If none could, new ones would be no better.
-    fn last_start(&self, expires: SystemTime) -> Option<SystemTime> {
-        let last = expires.checked_sub(self.plan.timeout())?;
-        Some(if last > SystemTime::now() { last } else { expires })
     }
 
     /// Why the environment would not do for another event.
@@ -165,6 +160,12 @@ impl Environment {
     }
 }
 
+/// Until when events may begin with credentials that end then. If none could any more, new ones would be no better.
+fn last_start(expires: SystemTime, timeout: Duration, now: SystemTime) -> SystemTime {
+    let last = expires.checked_sub(timeout).unwrap_or(now);
+    if last > now { last } else { expires }
+}
+
 /// Does something, and shows what happens in the environment meanwhile.
 async fn follow<T>(
     host: &Host,
@@ -209,3 +210,22 @@ fn lines(seen: &[Observation]) -> Vec<LogLine> {
 
 /// More than the last 4 KB can hold of what is worth reading.
 const MOST_LINES: usize = 1_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_begins_only_with_credentials_that_last_for_it() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        let check = |lasting: u64, timeout: u64, expected: u64| {
+            let [lasting, timeout, expected] =
+                [lasting, timeout, expected].map(Duration::from_secs);
+            assert_eq!(last_start(now + lasting, timeout, now), now + expected);
+        };
+        check(3600, 900, 2700);
+        check(3600, 3, 3597);
+        // Others that last no longer would have to be replaced at every event.
+        check(600, 900, 600);
+    }
+}

@@ -302,6 +302,43 @@ fn variables_and_settings_reach_the_function() {
 }
 
 #[test]
+fn a_profile_gives_the_function_its_credentials_and_nothing_else() {
+    let site = Site::new();
+    let keys = |name: &str, more: &str| {
+        format!("[{name}]\naws_access_key_id = AKID{name}\naws_secret_access_key = canary\n{more}")
+    };
+    let content = keys("LASTING", "") + &keys("SESSION", "aws_session_token = token\n");
+    site.write("credentials", content);
+    site.write("config", "[profile SESSION]\nregion = eu-west-1\n");
+    let event = json!({ "variables": ["AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_PROFILE"] });
+    let check = |profile: &str, expected: Value| {
+        let mut command = site.command(&["--profile", profile, "--event", &event.to_string()]);
+        command.env("AWS_SHARED_CREDENTIALS_FILE", site.path("credentials"));
+        command.env("AWS_CONFIG_FILE", site.path("config")).env("AWS_PROFILE", "other");
+        for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+            command.env_remove(name);
+        }
+        let ended = Ended::of(command.stdin(Stdio::null())).exits_with(0);
+        assert_eq!(ended.answers()[0]["variables"], expected, "{}", ended.err);
+    };
+    // An empty token would be sent by some SDKs: a key that lasts has none.
+    check(
+        "LASTING",
+        json!({
+            "AWS_ACCESS_KEY_ID": "AKIDLASTING", "AWS_SESSION_TOKEN": null, "AWS_REGION": "us-east-1",
+            "AWS_PROFILE": null,
+        }),
+    );
+    check(
+        "SESSION",
+        json!({
+            "AWS_ACCESS_KEY_ID": "AKIDSESSION", "AWS_SESSION_TOKEN": "token", "AWS_REGION": "eu-west-1",
+            "AWS_PROFILE": null,
+        }),
+    );
+}
+
+#[test]
 fn code_and_layers_may_be_archives() {
     let site = Site::new();
     for (archive, file, from) in [
