@@ -7,9 +7,6 @@ use strongroom_tests::beds;
 
 use super::reading;
 
-/// Subcommands that other branches bring.
-const AWAITED: [&str; 2] = ["doctor", "run"];
-
 /// Whether the command is one that could be run.
 pub(super) fn check(command: &str) -> Result<(), String> {
     let words: Vec<&str> =
@@ -24,17 +21,9 @@ pub(super) fn check(command: &str) -> Result<(), String> {
         // The beds build the examples by the same files: `xtask/src/beds/recipe.rs`.
         ["make", "-C", folder] => is_file(&format!("{folder}/Makefile")),
         ["mvn", "-f", file, "package"] => is_file(file),
-        ["strongroom", rest @ ..] => match rest.first() {
-            Some(first) if AWAITED.contains(first) && !has_subcommand(first) => Ok(()),
-            _ => has_flags(rest, help_of_command_line),
-        },
+        ["strongroom", rest @ ..] => has_flags(rest, help_of_command_line),
         _ => Err("it is none that could be looked up".to_owned()),
     }
-}
-
-/// Whether the command line has this subcommand.
-pub(super) fn has_subcommand(name: &str) -> bool {
-    help_of_command_line(&[name]).is_ok()
 }
 
 /// Says something to who runs the tests.

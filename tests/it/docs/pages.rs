@@ -29,10 +29,10 @@ pub(super) struct Row {
 pub(super) enum How {
     /// It is run. `answers` are typed where it asks, and `says` is in what it prints.
     Run { answers: &'static str, says: &'static [&'static str] },
+    /// It is run and finds something wrong.
+    Finds { says: &'static [&'static str] },
     /// It builds or tests this repository, which is what runs this test: it is looked up and not run.
     Build,
-    /// It is of a subcommand that another branch brings, and run once that is there.
-    Coming { subcommand: &'static str },
     /// It cannot be run here; what stands in `file` proves what it needs.
     Elsewhere { why: &'static str, file: &'static str, words: &'static str },
 }
@@ -232,7 +232,7 @@ const TUTORIAL: &[Row] = &[
             "entry for role orders not found; hint: VAULT_AUTH_ROLE names no role",
         ],
     ),
-    Row { begins: "strongroom doctor", how: How::Coming { subcommand: "doctor" } },
+    Row { begins: "strongroom doctor", how: How::Finds { says: &["role-binding"] } },
     run("strongroom setup plan", &["+ auth/aws/role/orders"]),
     asks("strongroom setup apply", YES, &["Done."]),
     run("aws lambda invoke", &[]),
