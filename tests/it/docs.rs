@@ -196,6 +196,7 @@ pages_that_are_run! {
     the_commands_of_from_vle_are_run: "docs/from-vle.md";
     the_commands_of_herd_are_checked: "docs/herd.md";
     the_commands_of_layer_are_run: "docs/layer.md";
+    the_commands_of_run_are_run: "docs/run.md";
     the_commands_of_settings_file_are_run: "docs/settings-file.md";
     the_commands_of_setup_are_run: "docs/setup.md";
     the_commands_of_the_tutorial_are_run: "docs/tutorial.md";

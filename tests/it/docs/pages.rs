@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use strongroom_tests::beds::{self, ROOT_TOKEN};
+use strongroom_tests::stage::free_port;
 use strongroom_tests::stage::site::Site;
 
 use super::reading;
@@ -131,6 +133,30 @@ pub(super) const PAGES: &[Table] = &[
         ],
     },
     Table {
+        paths: &["docs/run.md"],
+        prepare: with_function_to_run,
+        rows: &[
+            run("strongroom run", &[r#"{"id": 7}"#, "ready: secrets of", "cold start: "]),
+            Row {
+                begins: "strongroom run --handler app.handler --runtime python3.12 --layer layer.zip --env-file \
+                         function.env --serve",
+                how: How::Elsewhere {
+                    why: "it serves until Ctrl-C, which that test is",
+                    file: "tests/it/real/run.rs",
+                    words: "--serve",
+                },
+            },
+            Row {
+                begins: "aws lambda invoke --endpoint-url",
+                how: How::Elsewhere {
+                    why: "it calls what serves, which that test starts",
+                    file: "crates/cli/tests/it/run/endpoint.rs",
+                    words: r#"["lambda", "invoke", "--endpoint-url""#,
+                },
+            },
+        ],
+    },
+    Table {
         paths: &["docs/settings-file.md"],
         prepare: with_its_own_file,
         rows: &[run("strongroom explain", &["VAULT_AUTH_ROLE"])],
@@ -248,6 +274,23 @@ fn nothing(_: &mut Site) {}
 
 fn with_zip(site: &mut Site) {
     fs::copy(site.path(LAYER), site.path("strongroom-layer-x86_64.zip")).unwrap();
+}
+
+/// A function in the directory, with an event, and with variables that reach Vault.
+fn with_function_to_run(site: &mut Site) {
+    with_secret(site);
+    site.write_layer("layer.zip");
+    let python = beds::python();
+    let environment = python.ancestors().nth(2).unwrap();
+    site.set("VIRTUAL_ENV", &environment.display().to_string());
+    site.write("app.py", "def handler(event, context):\n    return event\n");
+    site.write("event.json", "{\"id\": 7}\n");
+    let (vault, port) = (&site.vault.address, free_port());
+    let variables = format!(
+        "VAULT_ADDR={vault}\nVAULT_TOKEN={ROOT_TOKEN}\nSTRONGROOM_PROXY_PORT={port}\n\
+         VAULT_SECRET_PATH=kv/data/app\nVAULT_SECRET_FILE=/tmp/vault/app.json\n"
+    );
+    site.write("function.env", &variables);
 }
 
 /// The settings file is the one that the page itself shows.

@@ -100,6 +100,7 @@ impl Session {
         let role = format!("arn:aws:iam::{}:role/of-the-reader", practice::ACCOUNT);
         text.replace("https://vault.example.com:8200", &self.site.vault.address)
             .replace("ROLE_ARN", &role)
+            .replace("--runtime python3.12", &format!("--runtime {}", runtime()))
     }
 
     fn type_in(&self, command: &str, answers: &str) -> Run {
@@ -201,6 +202,13 @@ impl Session {
             environment.shut_down().await;
         }
     }
+}
+
+/// Lambda's name for the Python that is here.
+fn runtime() -> String {
+    let ask = "import sys; print('python3.%d' % sys.version_info[1])";
+    let said = std::process::Command::new(beds::python()).args(["-c", ask]).output().unwrap();
+    String::from_utf8(said.stdout).unwrap().trim().to_owned()
 }
 
 /// A program of these tests.

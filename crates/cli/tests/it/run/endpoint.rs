@@ -94,6 +94,26 @@ fn the_sdk_for_python_invokes_in_every_way() {
     assert_eq!(said.iter().filter(|line| line.ends_with("told SHUTDOWN")).count(), 1, "{said:#?}");
 }
 
+#[test]
+fn the_command_line_of_aws_invokes() {
+    let Some(aws) = part("the_command_line_of_aws_invokes", "STRONGROOM_AWS_CLI") else { return };
+    let site = Site::new();
+    let endpoint = Endpoint::start(&site, &[]);
+    let mut command = Command::new(aws);
+    command.args(["lambda", "invoke", "--endpoint-url", &endpoint.url, "--function-name", "x"]);
+    command.arg("out.json").current_dir(site.path("code")).stdin(Stdio::null());
+    command.env("AWS_ACCESS_KEY_ID", "AKIDTEST").env("AWS_SECRET_ACCESS_KEY", "test");
+    command.env("AWS_DEFAULT_REGION", "us-east-1").env("AWS_CONFIG_FILE", "/nowhere");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said, json!({ "ExecutedVersion": "$LATEST", "StatusCode": 200 }));
+    let answer = std::fs::read(site.path("code/out.json")).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["event"], json!({}));
+    endpoint.end();
+}
+
 #[tokio::test]
 async fn the_sdk_for_rust_invokes_and_knows_the_errors() {
     let site = Site::new();
