@@ -26,7 +26,7 @@ pub struct Saying {
 macro_rules! sayings {
     ($($name:ident $check:ident tried $tried:literal came_back $came_back:literal means $means:literal remedy $remedy:literal;)*) => {
         $(
-            #[doc = concat!("Of ", stringify!($check), ": ", $means)]
+            #[doc = concat!("Of ", stringify!($check), ": `", $means, "`")]
             pub static $name: super::Saying = super::Saying {
                 check: super::Check::$check,
                 tried: $tried,
