@@ -9,7 +9,8 @@ fn what_cannot_be_run_is_a_mistake_of_usage() {
     let site = Site::new();
     site.write("app/app.py", "");
     site.write("broken.json", "{");
-    let elf = |machine: u8| [b"\x7fELF".as_slice(), &[0; 14], &[machine, 0], &[0; 44]].concat();
+    let elf =
+        |machine: u8| [b"\x7fELF\x02\x01".as_slice(), &[0; 12], &[machine, 0], &[0; 44]].concat();
     site.write(
         "foreign/extensions/guard",
         elf(if cfg!(target_arch = "aarch64") { 62 } else { 183 }),
@@ -29,7 +30,7 @@ fn what_cannot_be_run_is_a_mistake_of_usage() {
     check(&with(&["--runtime", "ruby3.4"]), &["python3.N, nodejsN.x, javaN and provided.al2023"]);
     check(&with(&["broken.json"]), &["the event broken.json is no JSON"]);
     check(&with(&["nowhere.json"]), &["cannot read the event nowhere.json"]);
-    check(&with(&["--layer", "nowhere"]), &["cannot read the layer nowhere"]);
+    check(&with(&["--layer", "nowhere"]), &["cannot use the layer nowhere"]);
     check(
         &with(&["--layer", "foreign"]),
         &["is for", "by its extensions/guard", "hint: take the layer for"],
