@@ -5,6 +5,7 @@ mod existing;
 mod export;
 mod failures;
 mod rights;
+mod wire;
 
 use serde_json::Value;
 use strongroom_tests::beds::{self, Part, practice};
