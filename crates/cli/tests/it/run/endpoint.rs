@@ -1,6 +1,7 @@
 //! The endpoint, called by AWS's own SDKs.
 
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use aws_credential_types::Credentials;
 use aws_sdk_lambda::config::{BehaviorVersion, Region};
@@ -10,7 +11,7 @@ use base64::Engine as _;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use super::{Running, Site};
+use super::{PATIENCE, Running, Site};
 use crate::part;
 
 /// An endpoint that serves a site's function.
@@ -144,6 +145,25 @@ async fn the_sdk_for_rust_invokes_and_knows_the_errors() {
     let error = call("mine", "{").await.unwrap_err().into_service_error();
     assert!(error.is_invalid_request_content_exception(), "{error:?}");
     assert!(error.message().unwrap().starts_with("Could not parse request body into json"));
+    endpoint.end();
+}
+
+#[test]
+fn between_calls_processes_stand_still() {
+    let site = Site::new();
+    let mut endpoint = Endpoint::start(&site, &[]);
+    let first = endpoint.invoke("{}");
+    for what in ["guard runs as ", "function runs as "] {
+        let line = endpoint.running.line(what);
+        let stat = format!("/proc/{}/stat", line.rsplit_once(' ').unwrap().1);
+        let end = Instant::now() + PATIENCE;
+        let is_stopped = || std::fs::read_to_string(&stat).unwrap().contains(") T ");
+        while !is_stopped() {
+            assert!(Instant::now() < end, "{line}");
+        }
+    }
+    let second = endpoint.invoke("{}");
+    assert_eq!((&second["instance"], &second["calls"]), (&first["instance"], &json!(2)));
     endpoint.end();
 }
 
