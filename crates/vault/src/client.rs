@@ -30,10 +30,10 @@ use crate::http::{
 use crate::pace::Pace;
 use crate::token::{Token, TokenKind, TokenOrigin};
 
-pub use answer::LeaseRenewal;
 use answer::MountAnswer;
-pub use logical::{Reply, Request};
-pub use probe::{Health, Namespace};
+pub use answer::{Engine, LeaseRenewal};
+pub use logical::{Namespace, Reply, Request};
+pub use probe::Health;
 use request::OwnRequest;
 
 /// A client of one Vault.
@@ -275,7 +275,6 @@ impl Client {
     }
 
     /// The KV v2 path that `path` should have been, if its mount is one and `path` has not that form.
-    /// <https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts>
     ///
     /// # Errors
     /// [`Error`] when there is no telling. That Vault does not show the mount to this token is none.
@@ -285,6 +284,21 @@ impl Client {
         token: &Token,
         deadline: Deadline,
     ) -> Result<Option<String>, Error> {
+        let engine = self.engine(path, token, deadline).await?;
+        Ok(engine.and_then(|engine| engine.versioned(path)))
+    }
+
+    /// The secrets engine that `path` leads to. Vault shows it to whom some policy names something in it.
+    /// <https://developer.hashicorp.com/vault/api-docs/system/internal-ui-mounts>
+    ///
+    /// # Errors
+    /// As [`Client::versioned_path`].
+    pub async fn engine(
+        &self,
+        path: &str,
+        token: &Token,
+        deadline: Deadline,
+    ) -> Result<Option<Engine>, Error> {
         let lookup = format!("sys/internal/ui/mounts/{path}");
         let request = OwnRequest::new(Method::GET, &lookup).with_token(token);
         let answer = self.exchange(&request, self.retries(), deadline).await?;
@@ -292,7 +306,7 @@ impl Client {
             return Err(answer.refused());
         }
         let mount = serde_json::from_slice::<MountAnswer>(&answer.body).ok();
-        Ok(mount.and_then(|mount| mount.data.versioned(path)))
+        Ok(mount.map(|mount| mount.data.into()))
     }
 
     /// Logs in at `auth/<mount>/login` with this body; once, unless `VAULT_MAX_RETRIES` says otherwise.

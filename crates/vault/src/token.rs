@@ -52,6 +52,13 @@ impl Token {
         Some(Self { secret, identity: Arc::new(()), lease, kind, origin, uses: 0 })
     }
 
+    /// A token of which nothing is known but that somebody gave it; `None` if it cannot be sent in a header.
+    #[must_use]
+    pub fn given(secret: SecretString) -> Option<Self> {
+        let lease = Lease { granted: 0, milliseconds: None, renewable: false };
+        Self::new(secret, lease, TokenKind::Service, TokenOrigin::Given)
+    }
+
     /// The same token, good for so many requests; zero for any number.
     #[must_use]
     pub(crate) fn with_uses(self, uses: u64) -> Self {

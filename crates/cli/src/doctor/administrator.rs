@@ -3,12 +3,10 @@
 use serde_json::Value;
 use strongroom_core::diagnosis::sayings::laptop;
 use strongroom_core::diagnosis::{Binding, Check, Report, judge_binding};
-use strongroom_core::lease::Lease;
 use strongroom_core::settings::{AwsIam, Identity};
 use strongroom_vault::client::{Client, Request};
 use strongroom_vault::clock::Deadline;
-use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
-use zeroize::Zeroizing;
+use strongroom_vault::token::Token;
 
 use crate::vault_token;
 
@@ -22,9 +20,7 @@ impl Administrator {
     /// The one whose token is at hand.
     pub(super) fn at_hand(identity: &Identity) -> Option<Self> {
         let Identity::AwsIam(login) = identity else { return None };
-        let secret = vault_token::at_hand()?;
-        let lease = Lease { granted: 0, milliseconds: None, renewable: false };
-        let token = Token::new(secret, lease, TokenKind::Service, TokenOrigin::Given)?;
+        let token = Token::given(vault_token::at_hand()?)?;
         Some(Self { token, login: login.clone() })
     }
 
@@ -50,7 +46,7 @@ impl Administrator {
     }
 
     async fn read(&self, client: &Client, path: &str) -> Option<Value> {
-        let request = Request { method: http::Method::GET, path, body: Zeroizing::default() };
+        let request = Request::read(path);
         let deadline: Deadline = client.clock().deadline_in(super::PATIENCE);
         let mut reply = client.request(request, Some(&self.token), deadline).await.ok()?;
         Some(reply.body["data"].take()).filter(Value::is_object)

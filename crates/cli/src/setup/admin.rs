@@ -5,15 +5,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, anyhow, bail};
 use http::Method;
 use serde_json::{Map, Value};
-use strongroom_core::lease::Lease;
 use strongroom_core::settings::{self, Environment, variables as v};
-use strongroom_vault::client::{Client, Reply, Request};
+use strongroom_vault::client::{Client, Engine, Namespace, Reply, Request};
 use strongroom_vault::clock::Clock;
 use strongroom_vault::error::{Error, chain};
 use strongroom_vault::forward::Forward;
 use strongroom_vault::http::{Connector, Freeze, Limits, Progress};
 use strongroom_vault::tls::Peer;
-use strongroom_vault::token::{Token, TokenKind, TokenOrigin};
+use strongroom_vault::token::Token;
 use zeroize::Zeroizing;
 
 use crate::vault_token;
@@ -22,8 +21,6 @@ use crate::vault_token;
 #[derive(Debug)]
 pub(super) struct Admin {
     client: Client,
-    /// Without a namespace, for what only the server as a whole answers.
-    server: Client,
     token: Token,
 }
 
@@ -40,18 +37,11 @@ impl Admin {
             "there is no token for Vault; hint: log in by vault login, or set VAULT_TOKEN to one that may do what \
              docs/setup.md lists",
         )?;
-        let lease = Lease { granted: 0, milliseconds: None, renewable: false };
-        let token = Token::new(token, lease, TokenKind::Service, TokenOrigin::Given);
+        let token = Token::given(token);
         let token =
             token.context("VAULT_TOKEN contains characters that no HTTP header can carry")?;
-        let without_namespace: Vec<_> =
-            variables.iter().filter(|(name, _)| name != v::VAULT_NAMESPACE).cloned().collect();
         let forward = Forward::from_environment(&shell);
-        Ok(Self {
-            client: client(variables, &forward)?,
-            server: client(without_namespace, &forward)?,
-            token,
-        })
+        Ok(Self { client: client(variables, forward)?, token })
     }
 
     /// What is at `path`, if anything is.
@@ -120,16 +110,9 @@ impl Admin {
     ///
     /// # Errors
     /// Vault does not answer.
-    pub(super) async fn mount_of(&self, path: &str) -> Result<Option<Value>> {
-        let lookup = format!("sys/internal/ui/mounts/{path}");
-        let request = Request { method: Method::GET, path: &lookup, body: Zeroizing::default() };
+    pub(super) async fn engine_of(&self, path: &str) -> Result<Option<Engine>> {
         let deadline = self.client.clock().deadline_in(PATIENCE);
-        match self.client.request(request, Some(&self.token), deadline).await {
-            Ok(reply) if reply.status == 404 => Ok(None),
-            Ok(reply) => Ok(reply.body.get("data").cloned()),
-            Err(Error::Refused { status: 400 | 403, .. }) => Ok(None),
-            Err(error) => Err(told(&error)),
-        }
+        self.client.engine(path, &self.token, deadline).await.map_err(|error| told(&error))
     }
 
     /// What the server says of itself to anyone.
@@ -137,22 +120,21 @@ impl Admin {
     /// # Errors
     /// It does not answer.
     pub(super) async fn seal_status(&self) -> Result<Value> {
-        let path = "sys/seal-status";
-        let request = Request { method: Method::GET, path, body: Zeroizing::default() };
-        let deadline = self.server.clock().deadline_in(PATIENCE);
-        let reply = self.server.request(request, None, deadline).await;
+        let deadline = self.client.clock().deadline_in(PATIENCE);
+        let request = Request { namespace: Namespace::Root, ..Request::read("sys/seal-status") };
+        let reply = self.client.request(request, None, deadline).await;
         reply.map(|reply| reply.body).map_err(|error| told(&error))
     }
 
     async fn send(&self, method: Method, path: &str, body: Zeroizing<Vec<u8>>) -> Result<Reply> {
         let deadline = self.client.clock().deadline_in(PATIENCE);
-        let request = Request { method, path, body };
+        let request = Request { method, body, ..Request::read(path) };
         let reply = self.client.request(request, Some(&self.token), deadline).await;
         reply.map_err(|error| told(&error))
     }
 }
 
-fn client(variables: Vec<(String, String)>, forward: &Forward) -> Result<Client> {
+fn client(variables: Vec<(String, String)>, forward: Forward) -> Result<Client> {
     let environment = Environment::new(variables);
     let (settings, found) = settings::parse(&environment);
     let settings = settings.ok_or_else(|| {
@@ -160,12 +142,8 @@ fn client(variables: Vec<(String, String)>, forward: &Forward) -> Result<Client>
         anyhow!("Vault cannot be reached so: {}", errors.join("; "))
     })?;
     let clock = Clock::system();
-    let connector = Connector::new(
-        settings.vault.tls.clone(),
-        Peer::Vault,
-        forward.clone(),
-        Progress::default(),
-    );
+    let connector =
+        Connector::new(settings.vault.tls.clone(), Peer::Vault, forward, Progress::default());
     let limits = Limits { connections: 4, idle: Duration::from_secs(5) };
     let freeze = Freeze::new(clock.clone());
     let client = Client::new(settings.vault, connector, clock, freeze, limits, USER_AGENT);

@@ -15,9 +15,9 @@ use super::document::Credentials;
 use super::wish::Wish;
 
 pub(super) use aws::{FoundFunction, FoundRole, FoundUser, Principal};
-pub(super) use vault::{ClientConfig, FoundVault, StsConfig, VaultRole};
 #[cfg(test)]
-pub(super) use vault::{Mount, PathMount};
+pub(super) use vault::Mount;
+pub(super) use vault::{ClientConfig, FoundVault, StsConfig, VaultRole};
 
 /// What is there already.
 #[derive(Debug)]

@@ -29,12 +29,7 @@ impl Answer {
     ) -> Result<Self, Error> {
         let (head, body) = response.into_parts();
         let request = own.name();
-        let body = body.collect(LARGEST_ANSWER).await.map_err(|error| match error {
-            CollectError::Broken(error) => error,
-            CollectError::TooLarge => {
-                Error::Answer { request: request.clone(), problem: "is larger than 32 MiB".into() }
-            }
-        })?;
+        let body = collected(body, &request).await?;
         Ok(Self {
             request,
             status: head.status.as_u16(),
@@ -70,6 +65,16 @@ impl Answer {
             client_token: auth.client_token,
         })
     }
+}
+
+/// The whole body of the answer to `request`.
+pub(super) async fn collected(body: ResponseBody, request: &str) -> Result<Bytes, Error> {
+    body.collect(LARGEST_ANSWER).await.map_err(|error| match error {
+        CollectError::Broken(error) => error,
+        CollectError::TooLarge => {
+            Error::Answer { request: request.to_owned(), problem: "is larger than 32 MiB".into() }
+        }
+    })
 }
 
 /// What login and renewal answer.
@@ -117,25 +122,45 @@ pub(super) struct MountAnswer {
 
 #[derive(serde::Deserialize)]
 pub(super) struct MountFields {
-    pub(super) path: String,
-    pub(super) options: Option<MountOptions>,
+    path: String,
+    #[serde(default, rename = "type")]
+    kind: String,
+    options: Option<MountOptions>,
 }
 
-impl MountFields {
+#[derive(serde::Deserialize)]
+struct MountOptions {
+    #[serde(default)]
+    version: String,
+}
+
+/// The secrets engine that a path leads to.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Engine {
+    /// Where it is mounted, with a slash at the end.
+    pub path: String,
+    /// Its type, such as `kv`.
+    pub kind: String,
+    /// Whether it is KV v2.
+    pub is_versioned: bool,
+}
+
+impl From<MountFields> for Engine {
+    fn from(fields: MountFields) -> Self {
+        let MountFields { path, kind, options } = fields;
+        let is_versioned = options.is_some_and(|options| options.version == "2");
+        Self { path, kind, is_versioned }
+    }
+}
+
+impl Engine {
     /// The path with `data/` behind the mount, if this is KV v2 and `path` has not that form.
     pub(super) fn versioned(&self, path: &str) -> Option<String> {
         let rest = path.strip_prefix(self.path.as_str())?;
         let is_versioned_already = rest == "data" || rest.starts_with("data/");
-        let is_versioned = self.options.as_ref().is_some_and(|options| options.version == "2");
-        (is_versioned && !is_versioned_already).then(|| format!("{}data/{rest}", self.path))
+        (self.is_versioned && !is_versioned_already).then(|| format!("{}data/{rest}", self.path))
     }
 }
 
-#[derive(serde::Deserialize)]
-pub(super) struct MountOptions {
-    #[serde(default)]
-    pub(super) version: String,
-}
-
 /// Vault's own limit for requests; no answer to a read is larger than what was written.
-pub(super) const LARGEST_ANSWER: usize = 32 * 1024 * 1024;
+const LARGEST_ANSWER: usize = 32 * 1024 * 1024;

@@ -20,6 +20,26 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// A JSON document, which may hold secrets.
     pub body: Zeroizing<Vec<u8>>,
+    /// Where it is asked.
+    pub namespace: Namespace,
+}
+
+impl<'a> Request<'a> {
+    /// A read of `path`, in the namespace of the settings.
+    #[must_use]
+    pub fn read(path: &'a str) -> Self {
+        let body = Zeroizing::default();
+        Self { method: Method::GET, path, body, namespace: Namespace::Settings }
+    }
+}
+
+/// Where something is asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Namespace {
+    /// In none: what only the server as a whole answers.
+    Root,
+    /// In that of the settings, if there is one.
+    Settings,
 }
 
 /// What Vault answered.
@@ -44,6 +64,7 @@ impl Client {
     ) -> Result<Reply, Error> {
         let is_read = request.method == Method::GET || request.method.as_str() == "LIST";
         let mut own = OwnRequest::new(request.method, request.path);
+        own.is_of_root = request.namespace == Namespace::Root;
         own.token = token;
         own.body = request.body;
         let answer =

@@ -6,12 +6,11 @@ use http::{HeaderMap, HeaderName, Method};
 use strongroom_core::lease::UnixMilliseconds;
 use zeroize::Zeroizing;
 
-use super::Client;
-use super::answer::LARGEST_ANSWER;
+use super::answer::collected;
 use super::request::OwnRequest;
+use super::{Client, Namespace};
 use crate::clock::Deadline;
 use crate::error::Error;
-use crate::http::CollectError;
 use crate::refusal;
 
 /// What answered.
@@ -37,15 +36,6 @@ pub struct Node {
     /// Its version.
     #[serde(default)]
     pub version: String,
-}
-
-/// Where something is asked.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Namespace {
-    /// In none.
-    Root,
-    /// In that of the settings, if there is one.
-    Settings,
 }
 
 impl Client {
@@ -82,12 +72,7 @@ impl Client {
         self.connector.progress().enter(stage);
         let answer = self.send(&mut own.build(&self.settings, &self.headers), deadline).await?;
         let (head, body) = answer.into_parts();
-        let body = body.collect(LARGEST_ANSWER).await.map_err(|error| match error {
-            CollectError::Broken(error) => error,
-            CollectError::TooLarge => {
-                Error::Answer { request: own.name(), problem: "is larger than 32 MiB".into() }
-            }
-        })?;
+        let body = collected(body, &own.name()).await?;
         let redirect = text(&head.headers, LOCATION).filter(|_| head.status.is_redirection());
         Ok(Health {
             status: head.status.as_u16(),

@@ -1,24 +1,14 @@
 //! Each path: its secrets engine, the policy for it, what is there, and the fields that are asked for.
 
-use http::Method;
 use strongroom_core::diagnosis::sayings::paths;
 use strongroom_core::diagnosis::{Check, Outcome, Report, Wanted};
 use strongroom_core::reference::Field;
-use zeroize::Zeroizing;
 
 use super::login::Visit;
 use super::token::Capabilities;
 use super::{Subject, tell};
-use crate::client::{Read, Request};
+use crate::client::{Engine, Read};
 use crate::error::Error;
-
-/// A secrets engine, as `sys/internal/ui/mounts` shows it.
-struct Engine {
-    /// With a slash at its end.
-    path: String,
-    kind: String,
-    is_versioned: bool,
-}
 
 pub(super) async fn check(
     subject: &Subject<'_>,
@@ -96,7 +86,7 @@ async fn check_one(
     }
 }
 
-/// Vault shows an engine to whom some policy names something in it; `None` if it shows none.
+/// `None` if Vault shows none to this token.
 async fn engine(
     visit: &Visit<'_>,
     capabilities: &Capabilities,
@@ -107,21 +97,10 @@ async fn engine(
         false => None,
     };
     let token = fresh.as_deref().unwrap_or_else(|| visit.token());
-    let lookup = format!("sys/internal/ui/mounts/{path}");
-    let request = Request { method: Method::GET, path: &lookup, body: Zeroizing::default() };
     let subject = visit.subject;
-    match subject.client.request(request, Some(token), subject.deadline).await {
-        Ok(reply) => {
-            let data = &reply.body["data"];
-            let text = |name: &str| data[name].as_str().map(str::to_owned);
-            Ok(text("path").map(|path| Engine {
-                path,
-                kind: text("type").unwrap_or_default(),
-                is_versioned: data["options"]["version"] == "2",
-            }))
-        }
+    match subject.client.engine(path, token, subject.deadline).await {
         Err(Error::Refused { status: 400..500, .. }) => Ok(None),
-        Err(error) => Err(error),
+        found => found,
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn check(
     report: &mut Report,
 ) -> Capabilities {
     let path = "auth/token/lookup-self";
-    let request = Request { method: Method::GET, path, body: Zeroizing::default() };
+    let request = Request::read(path);
     let found = match subject.client.request(request, Some(visit.token()), subject.deadline).await {
         Ok(reply) => reply.body,
         Err(error @ Error::Refused { status: 403, .. }) => {
@@ -108,8 +108,8 @@ async fn capabilities(subject: &Subject<'_>, visit: &Visit<'_>, counts: bool) ->
     let body = serde_json::json!({ "paths": paths }).to_string();
     let request = Request {
         method: Method::POST,
-        path: "sys/capabilities-self",
         body: Zeroizing::new(body.into_bytes()),
+        ..Request::read("sys/capabilities-self")
     };
     let token = token.as_deref().unwrap_or_else(|| visit.token());
     let reply = subject.client.request(request, Some(token), subject.deadline).await;

@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
-use strongroom_core::lease::Lease;
 use strongroom_core::settings::{self, AppRoleSecretId};
 
 use super::{body, credential};
 use crate::client::Client;
 use crate::clock::{Deadline, Pause};
 use crate::error::Error;
-use crate::token::{Token, TokenKind, TokenOrigin};
+use crate::token::Token;
 
 /// Logs in as an AppRole.
 #[derive(Debug)]
@@ -125,14 +124,10 @@ impl AppRole {
         deadline: Deadline,
     ) -> Result<SecretString, Error> {
         let variable = id.credential.variable;
-        let lease = Lease { granted: 0, milliseconds: None, renewable: false };
-        let wrapping_token =
-            Token::new(given.clone(), lease, TokenKind::Service, TokenOrigin::Given).ok_or_else(
-                || Error::Credential {
-                    variable,
-                    problem: "holds characters that no token has".into(),
-                },
-            )?;
+        let wrapping_token = Token::given(given.clone()).ok_or_else(|| Error::Credential {
+            variable,
+            problem: "holds characters that no token has".into(),
+        })?;
         let path = client.creation_path(given, deadline).await?;
         if !is_secret_id_path(&path, client.namespace(), &self.settings.mount) {
             return Err(Error::Credential {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use strongroom_core::lease::Lease;
 use strongroom_core::settings::{Authorities, Identity, Tls, variables as v};
 
 use super::TokenSource;
@@ -12,7 +11,7 @@ use crate::forward::Forward;
 use crate::http::{Connector, Progress};
 use crate::login::{AppRole, AwsIam, Login, Lookup};
 use crate::tls::Peer;
-use crate::token::{Token, TokenKind, TokenOrigin};
+use crate::token::Token;
 
 impl TokenSource {
     /// The source of `identity`'s tokens, where `lookup` reads a variable and `forward` says what lies on the way to AWS.
@@ -28,8 +27,7 @@ impl TokenSource {
     ) -> Result<Self, Error> {
         let login = match identity {
             Identity::Token(secret) => {
-                let lease = Lease { granted: 0, milliseconds: None, renewable: false };
-                let token = Token::new(secret, lease, TokenKind::Service, TokenOrigin::Given);
+                let token = Token::given(secret);
                 let unusable = || Error::Credential {
                     variable: v::VAULT_TOKEN,
                     problem: "contains characters that no HTTP header can carry".to_owned(),

@@ -10,10 +10,11 @@ use crate::aws::Caller;
 use crate::setup::accounts::Accounts;
 use crate::setup::found::{
     Attributes, ClientConfig, Found, FoundFunction, FoundRole, FoundUser, FoundVault, Mount,
-    PathMount, VaultRole,
+    VaultRole,
 };
 use crate::setup::wish::{AccountWish, Wish};
 use crate::setup::{document, names, plan, policies};
+use strongroom_vault::client::Engine;
 
 const ACCOUNT: &str = "123456789012";
 const OTHER: &str = "210987654321";
@@ -33,7 +34,7 @@ fn wish(vault: &str, functions: &str) -> Wish {
 
 /// Nothing but one function that is not setup's.
 fn found(wish: &Wish) -> Found {
-    let kv = PathMount { path: "kv/".to_owned(), kind: "kv".to_owned(), is_versioned: true };
+    let kv = Engine { path: "kv/".to_owned(), kind: "kv".to_owned(), is_versioned: true };
     let present = |name: &str| {
         (name == "invoices").then(|| FoundFunction {
             arn: format!("arn:aws:lambda:eu-central-1:{ACCOUNT}:function:invoices"),
@@ -51,7 +52,7 @@ fn found(wish: &Wish) -> Found {
     Found {
         vault: FoundVault {
             version: Some((1, 21)),
-            mounts: BTreeMap::from([("kv/data/app".to_owned(), Some(kv))]),
+            engines: BTreeMap::from([("kv/data/app".to_owned(), Some(kv))]),
             ..FoundVault::default()
         },
         roles: BTreeMap::from([((ACCOUNT.to_owned(), "invoices".to_owned()), role)]),

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::Value;
+use strongroom_vault::client::Engine;
 
 use crate::setup::accounts::Accounts;
 use crate::setup::admin::Admin;
@@ -29,7 +30,7 @@ pub(in crate::setup) struct FoundVault {
     /// The other roles of the auth method.
     pub(in crate::setup) other_roles: BTreeSet<String>,
     /// Where each path of the wish leads.
-    pub(in crate::setup) mounts: BTreeMap<String, Option<PathMount>>,
+    pub(in crate::setup) engines: BTreeMap<String, Option<Engine>>,
 }
 
 /// An auth method. <https://developer.hashicorp.com/vault/api-docs/system/auth>
@@ -76,16 +77,6 @@ pub(in crate::setup) struct VaultRole {
     pub(in crate::setup) token_type: String,
 }
 
-/// The secrets engine that a path leads to.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(in crate::setup) struct PathMount {
-    /// With a slash at its end.
-    pub(in crate::setup) path: String,
-    pub(in crate::setup) kind: String,
-    /// Whether it is KV v2.
-    pub(in crate::setup) is_versioned: bool,
-}
-
 /// Looks at everything that the wish names.
 pub(super) async fn look(wish: &Wish, accounts: &Accounts, admin: &Admin) -> Result<FoundVault> {
     let auth = format!("auth/{}", wish.mount);
@@ -116,7 +107,9 @@ pub(super) async fn look(wish: &Wish, accounts: &Accounts, admin: &Admin) -> Res
     }
     found.mount = mount;
     for path in &wish.paths {
-        found.mounts.insert(path.clone(), path_mount(path, admin).await?);
+        // A pattern leads where its fixed begin does.
+        let fixed = path.split(['*', '+']).next().unwrap_or_default();
+        found.engines.insert(path.clone(), admin.engine_of(fixed).await?);
     }
     Ok(found)
 }
@@ -147,18 +140,6 @@ async fn server(wish: &Wish, admin: &Admin) -> Result<(Option<(u32, u32)>, Optio
 fn version_of(text: &str) -> Option<(u32, u32)> {
     let mut numbers = text.split('.').map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
-}
-
-async fn path_mount(path: &str, admin: &Admin) -> Result<Option<PathMount>> {
-    // A pattern leads where its fixed begin does.
-    let fixed = path.split(['*', '+']).next().unwrap_or_default();
-    let Some(answer) = admin.mount_of(fixed).await? else { return Ok(None) };
-    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    Ok(Some(PathMount {
-        path: word(&answer["path"]),
-        kind: word(&answer["type"]),
-        is_versioned: answer["options"]["version"] == "2",
-    }))
 }
 
 fn typed<T: for<'de> Deserialize<'de>>(answer: Option<Value>) -> Result<Option<T>> {

@@ -8,12 +8,12 @@ use super::Plan;
 use crate::aws::Caller;
 use crate::setup::accounts::Accounts;
 use crate::setup::found::{
-    Attributes, ClientConfig, Found, FoundFunction, FoundRole, FoundVault, Mount, PathMount,
-    VaultRole,
+    Attributes, ClientConfig, Found, FoundFunction, FoundRole, FoundVault, Mount, VaultRole,
 };
 use crate::setup::step::Step;
 use crate::setup::wish::{AccountWish, Wish};
 use crate::setup::{document, names};
+use strongroom_vault::client::Engine;
 
 const ACCOUNT: &str = "123456789012";
 
@@ -36,11 +36,11 @@ fn plain() -> Wish {
 
 /// Nothing, in a Vault of this version whose secrets engine is KV v2.
 fn nothing(version: (u32, u32)) -> Found {
-    let kv = PathMount { path: "kv/".to_owned(), kind: "kv".to_owned(), is_versioned: true };
+    let kv = Engine { path: "kv/".to_owned(), kind: "kv".to_owned(), is_versioned: true };
     Found {
         vault: FoundVault {
             version: Some(version),
-            mounts: BTreeMap::from([("kv/data/app".to_owned(), Some(kv))]),
+            engines: BTreeMap::from([("kv/data/app".to_owned(), Some(kv))]),
             ..FoundVault::default()
         },
         roles: BTreeMap::new(),
@@ -136,12 +136,12 @@ fn arns_are_of_the_partition_of_the_region() {
 fn tokens_are_batch_unless_something_leased_is_read() {
     let check = |kind: Option<&str>, more: &str, expect: &[&str]| {
         let mut found = nothing((1, 15));
-        let mount = kind.map(|kind| PathMount {
+        let mount = kind.map(|kind| Engine {
             path: "kv/".to_owned(),
             kind: kind.to_owned(),
             is_versioned: false,
         });
-        found.vault.mounts.insert("kv/data/app".to_owned(), mount);
+        found.vault.engines.insert("kv/data/app".to_owned(), mount);
         let how = how(&plan(&wish("", "", more, "eu-west-1"), &found), "auth/aws/role/app");
         for line in expect {
             assert!(how.iter().any(|found| found == line), "{line} not in {how:?}");
@@ -182,10 +182,10 @@ fn a_vault_that_has_credentials_or_needs_none_gets_no_user() {
 #[test]
 fn paths_of_a_versioned_engine_are_written_in_its_form() {
     let mut found = nothing((1, 15));
-    let kv = found.vault.mounts.remove("kv/data/app").unwrap();
-    found.vault.mounts.insert("kv/app".to_owned(), kv);
+    let kv = found.vault.engines.remove("kv/data/app").unwrap();
+    found.vault.engines.insert("kv/app".to_owned(), kv);
     check_problem(&plan(&plain(), &found), "hint: write kv/data/app");
-    found.vault.mounts.insert("kv/app".to_owned(), None);
+    found.vault.engines.insert("kv/app".to_owned(), None);
     let plan = plan(&plain(), &found);
     assert_eq!(plan.problems, [] as [&str; 0]);
     assert!(plan.notes.iter().any(|note| note.contains("no secrets engine")), "{plan:?}");

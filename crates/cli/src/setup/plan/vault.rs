@@ -109,20 +109,20 @@ pub(in crate::setup) fn desired(wish: &Wish, version: Option<(u32, u32)>) -> Vau
 }
 
 fn check_paths(wish: &Wish, vault: &FoundVault, plan: &mut Plan) {
-    for (path, mount) in &vault.mounts {
-        let Some(mount) = mount else {
+    for (path, engine) in &vault.engines {
+        let Some(engine) = engine else {
             plan.notes.push(format!(
                 "no secrets engine that this token may see is at {path}: until there is one, nothing can be read there"
             ));
             continue;
         };
-        let rest = path.strip_prefix(mount.path.as_str()).unwrap_or_default();
+        let rest = path.strip_prefix(engine.path.as_str()).unwrap_or_default();
         let first = rest.split('/').next().unwrap_or_default();
         let is_form_of_api = VERSIONED.contains(&first) || first.contains(['*', '+']);
-        if mount.is_versioned && !is_form_of_api {
+        if engine.is_versioned && !is_form_of_api {
             plan.problems.push(format!(
                 "{path} lies in the KV v2 engine {}, whose secrets are read below data/; hint: write {}data/{rest}",
-                mount.path, mount.path
+                engine.path, engine.path
             ));
         }
     }
@@ -413,8 +413,8 @@ fn fields_of_role(role: &VaultRole) -> Map<String, Value> {
 /// <https://developer.hashicorp.com/vault/docs/concepts/tokens#batch-tokens>
 fn token_type(vault: &FoundVault) -> TokenType {
     let is_kv = |kind: &str| matches!(kind, "kv" | "generic");
-    let all =
-        vault.mounts.values().all(|mount| mount.as_ref().is_some_and(|mount| is_kv(&mount.kind)));
+    let mut engines = vault.engines.values();
+    let all = engines.all(|engine| engine.as_ref().is_some_and(|engine| is_kv(&engine.kind)));
     if all { TokenType::Batch } else { TokenType::Service }
 }
 
