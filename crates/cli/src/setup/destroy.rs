@@ -60,7 +60,7 @@ fn vault(wish: &Wish, found: &Found, plan: &mut Plan) {
             .push(Step::Vault(VaultStep::DeleteRole { mount: mount(), role: wish.role.clone() }));
     }
     let is_last = vault.other_roles.is_empty();
-    let is_ours = vault.mount.as_ref().is_some_and(|mount| mount.description == names::MARK);
+    let is_ours = vault.mount.as_ref().is_some_and(|mount| mount.is_ours());
     let others = || vault.other_roles.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     if is_ours && is_last {
         plan.steps.push(Step::Vault(VaultStep::Disable { mount: mount() }));

@@ -48,7 +48,7 @@ impl Found {
             }
             vault.role.take_if(|role| role.token_policies.contains(&wish.policy));
         }
-        if vault.mount.take_if(|mount| mount.description == names::MARK).is_some() {
+        if vault.mount.take_if(|mount| mount.is_ours()).is_some() {
             vault.client = None;
             vault.sts.clear();
         }

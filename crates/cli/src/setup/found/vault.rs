@@ -9,6 +9,7 @@ use strongroom_vault::client::Engine;
 
 use crate::setup::accounts::Accounts;
 use crate::setup::admin::Admin;
+use crate::setup::names;
 use crate::setup::wish::Wish;
 
 /// What Vault has.
@@ -40,6 +41,13 @@ pub(in crate::setup) struct Mount {
     pub(in crate::setup) kind: String,
     #[serde(default)]
     pub(in crate::setup) description: String,
+}
+
+impl Mount {
+    /// Whether setup has made it.
+    pub(in crate::setup) fn is_ours(&self) -> bool {
+        self.description == names::MARK
+    }
 }
 
 /// `auth/aws/config/client`. <https://developer.hashicorp.com/vault/api-docs/auth/aws#configure-client>

@@ -30,7 +30,7 @@ pub(in crate::setup) enum Credentials {
 /// Decides by what Vault asks AWS.
 pub(super) fn decide(wish: &Wish, found: &Found, plan: &mut Plan) -> Credentials {
     let vault = &found.vault;
-    let is_foreign = vault.mount.as_ref().is_some_and(|mount| mount.description != names::MARK);
+    let is_foreign = vault.mount.as_ref().is_some_and(|mount| !mount.is_ours());
     let written = vault.policy.as_deref().map(policies::written).unwrap_or_default();
     if is_foreign && vault.client.is_some() && !written.contains(super::vault::CLIENT) {
         plan.unchanged.push(format!(

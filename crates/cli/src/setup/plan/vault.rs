@@ -55,7 +55,7 @@ pub(super) fn plan(
         ));
     }
     check_paths(wish, vault, plan);
-    let is_foreign = vault.mount.as_ref().is_some_and(|mount| mount.description != names::MARK);
+    let is_foreign = vault.mount.as_ref().is_some_and(|mount| !mount.is_ours());
     let client = match credentials {
         Credentials::Foreign => None,
         _ => Some(desired(wish, vault.version)),
@@ -262,7 +262,7 @@ fn look_into(
     };
     let now = vault.sts.get(account);
     let path = format!("auth/{}/{STS}{account}", wish.mount);
-    let is_ours = vault.mount.as_ref().is_none_or(|mount| mount.description == names::MARK)
+    let is_ours = vault.mount.as_ref().is_none_or(|mount| mount.is_ours())
         || written.contains(&format!("{STS}{account}"));
     match now {
         Some(now) if *now == wanted => {
