@@ -156,6 +156,11 @@ impl Bed {
         }
     }
 
+    /// A folder for what is needed only while it is made: for Vault that is 5 GB.
+    fn scratch(self, workspace: &Workspace) -> PathBuf {
+        workspace.beds().join("scratch").join(self.name())
+    }
+
     fn toolchains(self) -> &'static [Toolchain] {
         match self {
             Self::AwsCli
@@ -202,9 +207,12 @@ impl Bed {
         let _ = fs::remove_file(&stamp_file);
         // A recipe begins with nothing; a part of one file is written over.
         let _ = fs::remove_dir_all(beds.join(self.name()));
-        for (title, mut step) in recipe {
-            progress::run(&title, &mut step, &log)?;
-        }
+        let scratch = self.scratch(workspace);
+        let made = recipe
+            .into_iter()
+            .try_for_each(|(title, mut step)| progress::run(&title, &mut step, &log));
+        let _ = fs::remove_dir_all(&scratch);
+        made?;
         #[expect(clippy::disallowed_methods, reason = "a stamp, no secret")]
         fs::write(&stamp_file, stamp).context("cannot write the stamp")?;
         Ok(program)

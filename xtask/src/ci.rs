@@ -56,7 +56,7 @@ fn clippy(workspace: &Workspace) -> Result<()> {
     command::run(&mut clippy)?;
     // Not among all targets, as only `cargo xtask layer` runs them.
     let mut clippy = workspace.cargo();
-    clippy.args(["clippy", "--package", "strongroom-tests", "--test", "layer"]);
+    clippy.args(["clippy", "--workspace", "--test", "layer"]);
     command::run(clippy.args(["--", "-D", "warnings"]))
 }
 

@@ -31,7 +31,7 @@ impl Bed {
             Self::Rie => {
                 let tool =
                     "github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie";
-                let mut build = go_build(workspace, &source);
+                let mut build = self.go_build(workspace, &source);
                 build.arg("-o").arg(workspace.beds().join(self.program())).arg(tool);
                 vec![self.building(build)]
             }
@@ -48,7 +48,7 @@ impl Bed {
             }
             Self::TerraformSchemas => self.terraform_schemas(workspace, &source, &target),
             Self::Vault => {
-                let mut build = go_build(workspace, &source);
+                let mut build = self.go_build(workspace, &source);
                 // Upstream's tag that leaves most plugins out.
                 build.args(["-tags", "minimal"]);
                 build.arg("-o").arg(workspace.beds().join(self.program())).arg(".");
@@ -59,6 +59,16 @@ impl Bed {
 
     fn building(self, command: Command) -> Step {
         (format!("Building {}", self.title()), command)
+    }
+
+    fn go_build(self, workspace: &Workspace, source: &Path) -> Command {
+        let mut build = workspace.command("go");
+        // Go writes modules so that nobody can remove them, unless told.
+        build.args(["build", "-mod=readonly", "-modcacherw", "-trimpath", "-ldflags", "-s -w"]);
+        let scratch = self.scratch(workspace);
+        build.env("GOMODCACHE", scratch.join("modules")).env("GOCACHE", scratch.join("build"));
+        build.current_dir(source);
+        build
     }
 
     fn python_environment(self, workspace: &Workspace, source: &Path, target: &Path) -> Vec<Step> {
@@ -115,11 +125,4 @@ fn make(workspace: &Workspace, source: &Path, target: &Path) -> Command {
     let mut make = workspace.command("make");
     make.arg("-C").arg(source).arg(format!("ARTIFACTS_DIR={}", target.join("task").display()));
     make
-}
-
-fn go_build(workspace: &Workspace, source: &Path) -> Command {
-    let mut build = workspace.command("go");
-    build.args(["build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w"]);
-    build.current_dir(source);
-    build
 }

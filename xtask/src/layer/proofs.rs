@@ -19,7 +19,8 @@ const BEDS: [Bed; 4] = [Bed::CycloneDx, Bed::Moto, Bed::Qemu, Bed::Vault];
 pub(super) fn run(workspace: &Workspace, layers: &[Layer]) -> Result<()> {
     let mut report = Report::default();
     let mut tests = workspace.cargo();
-    tests.args(["test", "--package", "strongroom-tests", "--test", "layer"]);
+    // Of the whole workspace, whose libraries are compiled with the same features as for all other tests.
+    tests.args(["test", "--workspace", "--test", "layer"]);
     for bed in BEDS {
         test::give(&mut tests, bed, test::part(workspace, bed, false), &mut report);
     }
