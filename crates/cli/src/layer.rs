@@ -9,6 +9,7 @@ mod snippets;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use strongroom_core::diagnosis::Architecture;
 
 /// Publish the layer in your own account, and attach it to functions
 ///
@@ -37,37 +38,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode> {
     }
 }
 
-/// A processor of Lambda's.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, clap::ValueEnum)]
-enum Arch {
-    #[value(alias = "aarch64")]
-    Arm64,
-    #[value(name = "x86_64")]
-    X86_64,
-}
-
-impl Arch {
-    /// Its name, as Lambda has it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::Arm64 => "arm64",
-            Self::X86_64 => "x86_64",
-        }
-    }
-
-    /// What a layer for it is called, after the name that was given for all.
-    fn layer_name(self, name: &str) -> String {
-        match self {
-            Self::Arm64 => format!("{name}-arm64"),
-            Self::X86_64 => name.to_owned(),
-        }
-    }
-
-    fn to_lambda(self) -> aws_sdk_lambda::types::Architecture {
-        match self {
-            Self::Arm64 => aws_sdk_lambda::types::Architecture::Arm64,
-            Self::X86_64 => aws_sdk_lambda::types::Architecture::X8664,
-        }
+/// What a layer for this processor is called, after the name that was given for all.
+fn layer_name(name: &str, architecture: Architecture) -> String {
+    match architecture {
+        Architecture::Arm64 => format!("{name}-arm64"),
+        Architecture::X86_64 => name.to_owned(),
     }
 }
 

@@ -11,13 +11,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use aws_sdk_lambda::Client;
-use aws_sdk_lambda::types::{
-    Architecture, Environment as Variables, LastUpdateStatus, PackageType,
-};
+use aws_sdk_lambda::types::{Environment as Variables, LastUpdateStatus, PackageType};
+use strongroom_core::diagnosis::Architecture;
 use strongroom_core::settings::SettingsFile;
 
 use self::change::{Change, Current};
-use super::{Arch, NAME, publish};
+use super::{NAME, layer_name, publish};
 use crate::agreement;
 use crate::aws::{self, told};
 use crate::steps::Steps;
@@ -84,7 +83,7 @@ pub(super) async fn run(options: Options) -> Result<ExitCode> {
             false => {
                 let layer = match &options.layer {
                     Some(arn) => arn.clone(),
-                    None => newest(&lambda, &options.name, current.arch).await?,
+                    None => newest(&lambda, &options.name, current.architecture).await?,
                 };
                 let file = file.as_ref().map(|(path, content)| SettingsFile::parse(path, content));
                 change::attach(&current, &layer, &set, file, options.replace_vle)
@@ -134,13 +133,13 @@ async fn current(lambda: &Client, function: &str) -> Result<Current> {
              docs/container-images.md says"
         );
     }
-    let arch = match configuration.architectures() {
-        [Architecture::Arm64] => Arch::Arm64,
-        _ => Arch::X86_64,
-    };
+    let architecture = configuration.architectures().first();
     let variables = configuration.environment().and_then(|environment| environment.variables());
     Ok(Current {
-        arch,
+        // Where Lambda names none, it is the default.
+        architecture: architecture
+            .map_or(Some(Architecture::X86_64), |name| Architecture::parse(name.as_str()))
+            .context("Lambda names no processor that a layer is made for")?,
         arn: configuration.function_arn().context("a function has an ARN")?.to_owned(),
         layers: configuration
             .layers()
@@ -157,13 +156,13 @@ async fn current(lambda: &Client, function: &str) -> Result<Current> {
     })
 }
 
-async fn newest(lambda: &Client, name: &str, arch: Arch) -> Result<String> {
-    let name = arch.layer_name(name);
+async fn newest(lambda: &Client, name: &str, architecture: Architecture) -> Result<String> {
+    let name = layer_name(name, architecture);
     publish::newest(lambda, &name).await?.with_context(|| {
         format!(
             "there is no layer {name} in this account and region; hint: strongroom layer publish --arch {}, or name one by \
              --layer",
-            arch.name()
+            architecture.name()
         )
     })
 }

@@ -10,12 +10,12 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use strongroom_core::diagnosis::{Architecture, Outcome, Report, judge_layer};
 
-use super::{Arch, files};
+use super::files;
 
 /// The layer's zip.
 #[derive(Debug)]
 pub(super) struct Package {
-    pub(super) arch: Arch,
+    pub(super) architecture: Architecture,
     pub(super) path: PathBuf,
     pub(super) content: Vec<u8>,
 }
@@ -36,9 +36,9 @@ impl Package {
         file.take(LARGEST + 1)
             .read_to_end(&mut content)
             .with_context(|| format!("cannot read {}", path.display()))?;
-        let arch = arch_of(&content)
+        let architecture = architecture_of(&content)
             .with_context(|| format!("{} is not Strongroom's layer", path.display()))?;
-        Ok(Self { arch, path: path.to_owned(), content })
+        Ok(Self { architecture, path: path.to_owned(), content })
     }
 
     /// Its hash, as Lambda tells it of a layer's version.
@@ -48,7 +48,7 @@ impl Package {
 }
 
 /// The processor that the binaries of the layer in this zip are for.
-fn arch_of(zip: &[u8]) -> Result<Arch> {
+fn architecture_of(zip: &[u8]) -> Result<Architecture> {
     if zip.len() as u64 > LARGEST {
         bail!("it is larger than {LARGEST} bytes");
     }
@@ -64,10 +64,7 @@ fn arch_of(zip: &[u8]) -> Result<Arch> {
     if let Some(fault) = report.findings.iter().find(|found| found.outcome == Outcome::Fault) {
         bail!("{}: {}: {}", fault.tried, fault.came_back, fault.means);
     }
-    match architecture.context("it holds nothing for Lambda")? {
-        Architecture::Arm64 => Ok(Arch::Arm64),
-        Architecture::X86_64 => Ok(Arch::X86_64),
-    }
+    architecture.context("it holds nothing for Lambda")
 }
 
 /// All that the layer holds, in the order of their names.
@@ -102,16 +99,16 @@ mod tests {
     #[test]
     fn what_could_not_start_in_lambda_is_no_layer() {
         let [extension, exec] = BINARIES;
-        let check = |files: &[(&str, u32, Vec<u8>)], expect: Result<Arch, &str>| {
-            let found = arch_of(&zip_of(files)).map_err(|error| format!("{error:#}"));
+        let check = |files: &[(&str, u32, Vec<u8>)], expect: Result<Architecture, &str>| {
+            let found = architecture_of(&zip_of(files)).map_err(|error| format!("{error:#}"));
             match (found, expect) {
                 (Ok(found), Ok(expect)) => assert_eq!(found, expect),
                 (Err(error), Err(part)) => assert!(error.contains(part), "{error}"),
                 (found, expect) => panic!("{found:?} is not {expect:?}"),
             }
         };
-        check(&[(extension, 0o755, elf(62)), (exec, 0o755, elf(62))], Ok(Arch::X86_64));
-        check(&[(exec, 0o755, elf(183)), (extension, 0o755, elf(183))], Ok(Arch::Arm64));
+        check(&[(extension, 0o755, elf(62)), (exec, 0o755, elf(62))], Ok(Architecture::X86_64));
+        check(&[(exec, 0o755, elf(183)), (extension, 0o755, elf(183))], Ok(Architecture::Arm64));
         check(&[(extension, 0o755, elf(62)), (exec, 0o755, elf(183))], Err("it is for arm64"));
         check(&[(extension, 0o644, elf(62)), (exec, 0o755, elf(62))], Err("0644"));
         check(
@@ -131,6 +128,6 @@ mod tests {
             &[(extension, 0o755, elf(3)), (exec, 0o755, elf(62))],
             Err("no 64-bit Linux executable"),
         );
-        assert!(arch_of(b"PK").is_err());
+        assert!(architecture_of(b"PK").is_err());
     }
 }

@@ -8,10 +8,12 @@ use anyhow::{Context as _, Result, bail};
 use aws_sdk_lambda::Client;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::LayerVersionContentInput;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use strongroom_core::diagnosis::Architecture;
 
 use super::package::Package;
 use super::snippets::{self, Published};
-use super::{Arch, NAME};
+use super::{NAME, layer_name};
 use crate::aws::{self, told};
 use crate::steps::Steps;
 
@@ -25,8 +27,8 @@ pub(super) struct Options {
     #[arg(long, value_name = "REGION", value_delimiter = ',')]
     region: Vec<String>,
     /// A processor; without it, all whose zips are there
-    #[arg(long, value_name = "ARCH", value_delimiter = ',')]
-    arch: Vec<Arch>,
+    #[arg(long, value_name = "ARCH", value_delimiter = ',', value_parser = architecture())]
+    arch: Vec<Architecture>,
     /// A zip that cargo xtask layer has made; without it, those in target/layer
     #[arg(long, value_name = "FILE")]
     zip: Vec<PathBuf>,
@@ -70,25 +72,38 @@ pub(super) async fn run(options: Options) -> Result<ExitCode> {
             .context("no region is named; hint: pass --region, or set AWS_REGION")?;
         let lambda = Client::new(&config);
         for package in &packages {
-            let name = package.arch.layer_name(&options.name);
+            let name = layer_name(&options.name, package.architecture);
             let what = format!("{name} in {region}, from {}", package.path.display());
             let arn = steps.take(&what, &[], publish(&lambda, &name, package)).await?;
             share(&lambda, &options, &name, &arn, &mut steps).await?;
-            published.push(Published { arch: package.arch, region: region.to_string(), arn });
+            published.push(Published {
+                architecture: package.architecture,
+                region: region.to_string(),
+                arn,
+            });
         }
     }
     write(&published, options.json).context("cannot write what was published")?;
     Ok(ExitCode::SUCCESS)
 }
 
+/// Lambda's names of processors, and the one that compilers use.
+fn architecture() -> impl TypedValueParser {
+    let names = [PossibleValue::new("arm64").alias("aarch64"), PossibleValue::new("x86_64")];
+    PossibleValuesParser::new(names)
+        .map(|name| Architecture::parse(&name).unwrap_or(Architecture::Arm64))
+}
+
 fn packages(options: &Options) -> Result<Vec<Package>> {
-    let wanted = |arch: &Arch| options.arch.is_empty() || options.arch.contains(arch);
+    let wanted = |architecture: &Architecture| {
+        options.arch.is_empty() || options.arch.contains(architecture)
+    };
     let packages = match options.zip.is_empty() {
         false => options.zip.iter().map(|path| Package::read(path)).collect::<Result<Vec<_>>>()?,
         true => {
-            let all = [Arch::X86_64, Arch::Arm64].into_iter().filter(wanted);
-            let paths = all.map(|arch| {
-                Path::new(FOLDER).join(format!("strongroom-layer-{}.zip", arch.name()))
+            let all = Architecture::ALL.into_iter().filter(wanted);
+            let paths = all.map(|architecture| {
+                Path::new(FOLDER).join(format!("strongroom-layer-{}.zip", architecture.name()))
             });
             let named = !options.arch.is_empty();
             paths
@@ -97,8 +112,12 @@ fn packages(options: &Options) -> Result<Vec<Package>> {
                 .collect::<Result<Vec<_>>>()?
         }
     };
-    if let Some(other) = packages.iter().find(|package| !wanted(&package.arch)) {
-        bail!("{} is for {}, which --arch does not name", other.path.display(), other.arch.name());
+    if let Some(other) = packages.iter().find(|package| !wanted(&package.architecture)) {
+        bail!(
+            "{} is for {}, which --arch does not name",
+            other.path.display(),
+            other.architecture.name()
+        );
     }
     if packages.is_empty() {
         bail!(
@@ -124,10 +143,10 @@ async fn publish(lambda: &Client, name: &str, package: &Package) -> Result<Strin
         .description(format!(
             "Strongroom {}, {}, SHA-256 {digest}",
             env!("CARGO_PKG_VERSION"),
-            package.arch.name()
+            package.architecture.name()
         ))
         .license_info("Apache-2.0")
-        .compatible_architectures(package.arch.to_lambda())
+        .compatible_architectures(package.architecture.name().into())
         .content(content)
         .send()
         .await;
@@ -215,7 +234,7 @@ fn write(published: &[Published], json: bool) -> io::Result<()> {
     if json {
         let list: Vec<_> = published
             .iter()
-            .map(|one| serde_json::json!({ "arch": one.arch.name(), "arn": one.arn, "region": one.region }))
+            .map(|one| serde_json::json!({ "arch": one.architecture.name(), "arn": one.arn, "region": one.region }))
             .collect();
         return writeln!(out, "{}", serde_json::to_string_pretty(&list)?);
     }

@@ -1,23 +1,25 @@
 //! How a published layer is written down in a function's infrastructure.
 
-use super::{Arch, WRAPPER};
+use strongroom_core::diagnosis::Architecture;
+
+use super::WRAPPER;
 
 /// A version of the layer that was published.
 #[derive(Clone, Debug)]
 pub(super) struct Published {
-    pub(super) arch: Arch,
+    pub(super) architecture: Architecture,
     pub(super) region: String,
     pub(super) arn: String,
 }
 
 /// For SAM, Terraform and CDK, one after the other.
 pub(super) fn all(published: &Published) -> String {
-    let Published { arch, region, arn } = published;
-    let (arch, upper) = (arch.name(), arch.name().to_uppercase());
+    let Published { architecture, region, arn } = published;
+    let (name, upper) = (architecture.name(), architecture.name().to_uppercase());
     format!(
         "# SAM, in {region}
 Properties:
-  Architectures: [{arch}]
+  Architectures: [{name}]
   Layers:
     - {arn}
   Environment:
@@ -25,7 +27,7 @@ Properties:
       AWS_LAMBDA_EXEC_WRAPPER: {WRAPPER} # for secrets in variables
 
 # Terraform, in {region}
-architectures = [\"{arch}\"]
+architectures = [\"{name}\"]
 layers        = [\"{arn}\"]
 environment {{
   variables = {{
@@ -50,8 +52,11 @@ mod tests {
     #[test]
     fn the_snippet_of_sam_is_what_terraform_and_cdk_say() {
         let arn = "arn:aws:lambda:eu-west-1:123456789012:layer:strongroom-arm64:7";
-        let published =
-            Published { arch: Arch::Arm64, region: "eu-west-1".to_owned(), arn: arn.to_owned() };
+        let published = Published {
+            architecture: Architecture::Arm64,
+            region: "eu-west-1".to_owned(),
+            arn: arn.to_owned(),
+        };
         let text = all(&published);
         for kind in ["# SAM", "# Terraform", "// CDK"] {
             let (_, part) = text.split_once(kind).unwrap();

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use strongroom_core::diagnosis::Architecture;
 
 /// `[setup]`.
 #[derive(Debug, Default, Deserialize)]
@@ -83,6 +85,7 @@ pub(super) enum TokenType {
 #[serde(deny_unknown_fields)]
 pub(super) struct Function {
     pub(super) account: Option<String>,
+    #[serde(default, deserialize_with = "architecture")]
     pub(super) architecture: Option<Architecture>,
     pub(super) handler: Option<String>,
     /// In MiB.
@@ -118,12 +121,13 @@ impl Function {
     }
 }
 
-/// A processor of Lambda's.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum Architecture {
-    Arm64,
-    X86_64,
+/// A processor by Lambda's name of it.
+fn architecture<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Architecture>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    let known = Architecture::parse(&name);
+    known.map(Some).ok_or_else(|| D::Error::unknown_variant(&name, &["arm64", "x86_64"]))
 }
 
 /// Reads `[setup]` out of a whole settings file.

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use strongroom_core::address::Address;
+use strongroom_core::diagnosis::Architecture;
 use strongroom_core::duration;
 use strongroom_core::settings::{
     self, AssumedRole, AwsIam, Environment, Identity, Settings, variables as v,
 };
 
-use super::document::{Architecture, Credentials, Delivery, Function as Table, Setup, TokenType};
+use super::document::{Credentials, Delivery, Function as Table, Setup, TokenType};
 
 /// What is wanted of Vault, IAM and Lambda.
 #[derive(Debug)]

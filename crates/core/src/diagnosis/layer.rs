@@ -30,6 +30,9 @@ pub enum Architecture {
 }
 
 impl Architecture {
+    /// All that Lambda has.
+    pub const ALL: [Self; 2] = [Self::Arm64, Self::X86_64];
+
     /// Lambda's name of it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -42,7 +45,7 @@ impl Architecture {
     /// What Lambda calls so.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Arm64, Self::X86_64].into_iter().find(|architecture| architecture.name() == name)
+        Self::ALL.into_iter().find(|architecture| architecture.name() == name)
     }
 
     /// The processor that an executable is for. <https://man7.org/linux/man-pages/man5/elf.5.html>

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use strongroom_core::diagnosis::Architecture;
 use strongroom_core::masking;
 use strongroom_core::settings::{self, Environment, SettingsFile, variables as v};
 
-use super::super::{Arch, WRAPPER};
+use super::super::WRAPPER;
 
 /// A function, as Lambda has it.
 #[derive(Clone, Debug)]
 pub(super) struct Current {
-    pub(super) arch: Arch,
+    pub(super) architecture: Architecture,
     pub(super) arn: String,
     pub(super) layers: Vec<String>,
     pub(super) revision: Option<String>,
@@ -265,7 +266,7 @@ mod tests {
         ];
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         Current {
-            arch: Arch::X86_64,
+            architecture: Architecture::X86_64,
             arn: "arn:aws:lambda:eu-west-1:123456789012:function:orders".to_owned(),
             layers: layers.iter().map(|layer| (*layer).to_owned()).collect(),
             revision: None,

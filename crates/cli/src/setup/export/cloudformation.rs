@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result};
 use serde_json::{Map, Value, json};
 
 use super::{Deployment, File, Labels, Place, commands, unexpected};
-use crate::setup::document::Architecture;
 use crate::setup::names;
 use crate::setup::step::{Holder, IamStep, LambdaStep, MakeFunction, Step, Tell, VaultStep};
 
@@ -186,10 +185,7 @@ impl<'a> Template<'a> {
         let described =
             format!("The key there of the package of {}, which is {package}", make.function);
         self.parameters.insert(key.clone(), json!({ "Type": "String", "Description": described }));
-        let architecture = match creation.architecture {
-            Architecture::Arm64 => "arm64",
-            Architecture::X86_64 => "x86_64",
-        };
+        let architecture = creation.architecture.name();
         let tags =
             make.tags().into_iter().map(|(key, value)| json!({ "Key": key, "Value": value }));
         let mut properties = json!({

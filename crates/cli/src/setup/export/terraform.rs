@@ -13,7 +13,6 @@ use serde_json::Value;
 
 use self::layout::{Section, array, block, jsonencode, object, reference};
 use super::{Deployment, Labels, Place, unexpected};
-use crate::setup::document::Architecture;
 use crate::setup::names;
 use crate::setup::step::{Holder, IamStep, LambdaStep, MakeFunction, Step, Tell, VaultStep};
 
@@ -220,10 +219,7 @@ impl<'a> Configuration<'a> {
 
     fn function(&mut self, make: &MakeFunction) -> Result<()> {
         let creation = &make.creation;
-        let architecture = match creation.architecture {
-            Architecture::Arm64 => "arm64",
-            Architecture::X86_64 => "x86_64",
-        };
+        let architecture = creation.architecture.name();
         let package = creation.package.display().to_string();
         let mut attributes = vec![
             ("function_name", make.function.as_str().into()),

@@ -9,7 +9,6 @@ use strongroom_core::masking;
 
 use super::{Change, Hands, Line};
 use crate::aws::told;
-use crate::setup::document::Architecture;
 use crate::setup::names;
 use crate::setup::wish::Creation;
 
@@ -109,17 +108,13 @@ impl MakeFunction {
             package.with_context(|| format!("cannot read {}", creation.package.display()))?;
         let variables = Environment::builder()
             .set_variables(Some(self.variables.clone().into_iter().collect()));
-        let architecture = match creation.architecture {
-            Architecture::Arm64 => aws_sdk_lambda::types::Architecture::Arm64,
-            Architecture::X86_64 => aws_sdk_lambda::types::Architecture::X8664,
-        };
         let make = lambda
             .create_function()
             .function_name(&self.function)
             .role(&self.role)
             .handler(&creation.handler)
             .runtime(Runtime::from(creation.runtime.as_str()))
-            .architectures(architecture)
+            .architectures(creation.architecture.name().into())
             .set_memory_size(creation.memory)
             .set_timeout(creation.timeout)
             .environment(variables.build())
