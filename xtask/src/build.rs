@@ -167,12 +167,17 @@ fn for_layer(
     Ok(Executable { path, target: Some(target), compiled, linked })
 }
 
-/// Builds the operator's command line for this machine.
+/// Builds the operator's command line for this machine, without what asks AWS.
 ///
 /// # Errors
 /// If it does not compile.
-pub(crate) fn command_line(workspace: &Workspace, profile: Profile) -> Result<PathBuf> {
-    executable(workspace.cargo().arg("build"), "strongroom-cli", profile.name())
+pub(crate) fn command_line_without_aws(workspace: &Workspace) -> Result<PathBuf> {
+    let build = &mut workspace.cargo();
+    executable(
+        build.args(["build", "--no-default-features"]),
+        "strongroom-cli",
+        Profile::Lab.name(),
+    )
 }
 
 /// What the machine's gcc is told when it compiles ring's C code for musl.

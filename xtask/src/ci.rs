@@ -57,6 +57,10 @@ fn clippy(workspace: &Workspace) -> Result<()> {
     // Not among all targets, as only `cargo xtask layer` runs them.
     let mut clippy = workspace.cargo();
     clippy.args(["clippy", "--workspace", "--test", "layer"]);
+    command::run(clippy.args(["--", "-D", "warnings"]))?;
+    // As `cargo lab` builds it.
+    let mut clippy = workspace.cargo();
+    clippy.args(["clippy", "--package", "strongroom-cli", "--no-default-features"]);
     command::run(clippy.args(["--", "-D", "warnings"]))
 }
 

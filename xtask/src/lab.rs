@@ -16,7 +16,7 @@ use crate::workspace::Workspace;
 pub(crate) fn run(workspace: &Workspace, arguments: &[OsString]) -> Result<()> {
     let extension = build::extension(workspace, Profile::Lab, Arch::host())?;
     let exec = build::exec_wrapper(workspace, Profile::Lab, Arch::host())?;
-    let strongroom = build::command_line(workspace, Profile::Lab)?;
+    let strongroom = build::command_line_without_aws(workspace)?;
     // From the caller's folder, not the root: `--vault PATH` may be relative.
     let mut lab = std::process::Command::new(&strongroom);
     lab.arg("lab").arg("--extension").arg(&extension.path).arg("--exec").arg(&exec.path);

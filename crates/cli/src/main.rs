@@ -1,17 +1,24 @@
 //! The operator's command line of Strongroom. This file reads the arguments, runs what they
 //! name until it ends or a signal comes, and is the only place that decides the exit code.
 
+#[cfg(feature = "aws")]
 mod agreement;
+#[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "aws")]
 mod doctor;
 mod environment;
 mod explain;
 mod lab;
+#[cfg(feature = "aws")]
 mod layer;
+#[cfg(feature = "aws")]
 mod run;
+#[cfg(feature = "aws")]
 mod setup;
 mod steps;
 mod table;
+#[cfg(feature = "aws")]
 mod vault_token;
 
 use std::cell::OnceCell;
@@ -33,11 +40,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[cfg(feature = "aws")]
     Doctor(doctor::Options),
     Explain(explain::Options),
     Lab(lab::Options),
+    #[cfg(feature = "aws")]
     Layer(layer::Options),
+    #[cfg(feature = "aws")]
     Run(Box<run::Options>),
+    #[cfg(feature = "aws")]
     Setup(setup::Options),
 }
 
@@ -65,11 +76,15 @@ fn start(arguments: Arguments) -> Result<ExitCode> {
     // What the work has come to, where only a signal ends it.
     let settled = OnceCell::new();
     match arguments.command {
+        #[cfg(feature = "aws")]
         Command::Doctor(options) => doctor::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Lab(options) => until_interrupted(lab::run(options, &settled), &settled),
+        #[cfg(feature = "aws")]
         Command::Layer(options) => until_interrupted(layer::run(options), &settled),
+        #[cfg(feature = "aws")]
         Command::Run(options) => run::run(&options),
+        #[cfg(feature = "aws")]
         Command::Setup(options) => until_interrupted(setup::run(options), &settled),
     }
 }
