@@ -1,6 +1,8 @@
 //! AWS through its own SDK for Rust: profiles, SSO, regions and endpoints as its users know them, over the one TLS stack
 //! that we have.
 
+pub(crate) mod credentials;
+
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
@@ -20,8 +22,18 @@ use aws_smithy_http_client::{Builder, Connector};
 pub(crate) struct Caller {
     /// Twelve digits.
     pub(crate) account: String,
+    pub(crate) arn: String,
     /// Such as `aws`, `aws-cn` or `aws-us-gov`.
     pub(crate) partition: String,
+}
+
+#[cfg(test)]
+impl Caller {
+    /// A user of this account.
+    pub(crate) fn user(account: &str, partition: &str) -> Self {
+        let arn = format!("arn:{partition}:iam::{account}:user/administrator");
+        Self { account: account.to_owned(), arn, partition: partition.to_owned() }
+    }
 }
 
 /// The configuration of `profile` and `region`, or of whichever the shell is set to.
@@ -71,6 +83,7 @@ pub(crate) async fn caller(config: &SdkConfig) -> Result<Caller> {
     let partition = parts.next().context("STS names somebody whose ARN has no partition")?;
     Ok(Caller {
         account: answer.account().context("STS names no account")?.to_owned(),
+        arn: arn.to_owned(),
         partition: partition.to_owned(),
     })
 }

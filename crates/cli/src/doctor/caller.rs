@@ -1,25 +1,15 @@
 //! Whose AWS credentials are at hand, and whether they are those that the function would log in with.
 
-use anyhow::{Context as _, Result};
-use aws_config::SdkConfig;
-use aws_sdk_sts::config::ProvideCredentials as _;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use strongroom_core::diagnosis::sayings::laptop;
 use strongroom_core::diagnosis::{Check, Finding, Outcome, Report};
 use strongroom_core::settings::{Identity, variables as v};
-use strongroom_vault::error::chain;
 use strongroom_vault::login::Lookup;
 
 use super::Options;
 use super::patient::Patient;
 use crate::aws;
-
-/// Credentials of AWS.
-struct Credentials {
-    id: String,
-    secret: SecretString,
-    token: Option<SecretString>,
-}
+use crate::aws::credentials::{self, Credentials};
 
 impl Patient {
     /// Reads the function's variables, with credentials of the profile at hand where it has none itself.
@@ -41,12 +31,12 @@ impl Patient {
         };
         let region = self.aws.region().map(|region| region.as_ref().to_owned());
         Box::new(move |name| match (&credentials, name) {
-            (Some(credentials), v::AWS_ACCESS_KEY_ID) => Some(credentials.id.clone()),
+            (Some(credentials), v::AWS_ACCESS_KEY_ID) => Some(credentials.access_key_id.clone()),
             (Some(credentials), v::AWS_SECRET_ACCESS_KEY) => {
-                Some(credentials.secret.expose_secret().to_owned())
+                Some(credentials.secret_access_key.expose_secret().to_owned())
             }
             (Some(credentials), v::AWS_SESSION_TOKEN) => {
-                credentials.token.as_ref().map(|token| token.expose_secret().to_owned())
+                credentials.session_token.as_ref().map(|token| token.expose_secret().to_owned())
             }
             (_, v::AWS_REGION) => own.get(name).cloned().or_else(|| region.clone()),
             _ => own.get(name).cloned(),
@@ -56,8 +46,8 @@ impl Patient {
     async fn credentials(&self, options: &Options, report: &mut Report) -> Option<Credentials> {
         let role = self.role().filter(|_| options.assume_role);
         let found = match role {
-            Some(role) => assumed(&self.aws, role).await,
-            None => at_hand(&self.aws).await,
+            Some(role) => credentials::of_role(&self.aws, role, "strongroom-doctor").await,
+            None => credentials::at_hand(&self.aws).await,
         };
         match found {
             Ok(credentials) => Some(credentials),
@@ -90,15 +80,16 @@ pub(super) async fn why_nobody_logs_in(
         return Some("not made: there are no credentials".to_owned());
     }
     let role = patient.role().filter(|_| !options.assume_role)?;
-    match caller(&patient.aws).await {
+    match aws::caller(&patient.aws).await {
         Err(error) => Some(format!("not made: {error:#}")),
-        Ok(caller) if is_session_of(&caller, role) => {
-            report.holds(Check::Credentials, "{0}", &[&caller]);
+        Ok(caller) if is_session_of(&caller.arn, role) => {
+            report.holds(Check::Credentials, "{0}", &[&caller.arn]);
             None
         }
         Ok(caller) => Some(format!(
-            "not made: you are {caller}, and the function is {role}; --assume-role becomes it where its trust policy \
-             permits that, and with VAULT_TOKEN of an administrator the role's binding is read"
+            "not made: you are {}, and the function is {role}; --assume-role becomes it where its trust policy \
+             permits that, and with VAULT_TOKEN of an administrator the role's binding is read",
+            caller.arn
         )),
     }
 }
@@ -114,39 +105,6 @@ fn is_session_of(caller: &str, role: &str) -> bool {
     };
     let name = session.strip_prefix("assumed-role/").and_then(|rest| rest.split('/').next());
     account == of_role && name.is_some() && name == role.rsplit('/').next()
-}
-
-async fn caller(config: &SdkConfig) -> Result<String> {
-    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await;
-    let answer = answer
-        .map_err(|error| aws::told(&error))
-        .context("AWS does not say whose credentials these are")?;
-    Ok(answer.arn().context("STS names nobody")?.to_owned())
-}
-
-async fn at_hand(config: &SdkConfig) -> Result<Credentials> {
-    let provider =
-        config.credentials_provider().context("no source of credentials is configured")?;
-    let found = provider.provide_credentials().await;
-    let found = found.map_err(|error| anyhow::Error::msg(chain(&error)))?;
-    Ok(Credentials {
-        id: found.access_key_id().to_owned(),
-        secret: found.secret_access_key().to_owned().into(),
-        token: found.session_token().map(|token| token.to_owned().into()),
-    })
-}
-
-async fn assumed(config: &SdkConfig, role: &str) -> Result<Credentials> {
-    let client = aws_sdk_sts::Client::new(config);
-    let answer =
-        client.assume_role().role_arn(role).role_session_name("strongroom-doctor").send().await;
-    let answer = answer.map_err(|error| aws::told(&error))?;
-    let found = answer.credentials().context("STS gives no credentials")?;
-    Ok(Credentials {
-        id: found.access_key_id().to_owned(),
-        secret: found.secret_access_key().to_owned().into(),
-        token: Some(found.session_token().to_owned().into()),
-    })
 }
 
 #[cfg(test)]

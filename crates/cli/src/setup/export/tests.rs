@@ -63,8 +63,7 @@ fn found(wish: &Wish) -> Found {
 
 /// The account of most, and one that is reached by the profile `other`.
 fn accounts() -> Accounts {
-    let caller =
-        |account: &str| Caller { account: account.to_owned(), partition: "aws".to_owned() };
+    let caller = |account: &str| Caller::user(account, "aws");
     let other = AccountWish { profile: Some("other".to_owned()), id: None };
     Accounts::of_test(&[(AccountWish::default(), caller(ACCOUNT)), (other, caller(OTHER))])
 }

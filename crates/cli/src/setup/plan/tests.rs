@@ -51,7 +51,7 @@ fn nothing(version: (u32, u32)) -> Found {
 
 fn plan(wish: &Wish, found: &Found) -> Plan {
     let partition = strongroom_vault::aws::sts::partition_of(&wish.functions[0].region);
-    let caller = Caller { account: ACCOUNT.to_owned(), partition: partition.to_owned() };
+    let caller = Caller::user(ACCOUNT, partition);
     let accounts = Accounts::of_test(&[(AccountWish::default(), caller)]);
     super::of(wish, found, &accounts).unwrap()
 }
@@ -208,8 +208,7 @@ fn an_address_of_hcp_without_a_namespace_is_a_problem() {
 fn a_function_in_another_account_is_looked_up_by_a_role_there() {
     let wish =
         wish("", "profile = 'other'", "account = '111122223333'\nexternal_id = 'x'", "eu-west-1");
-    let caller =
-        |account: &str| Caller { account: account.to_owned(), partition: "aws".to_owned() };
+    let caller = |account: &str| Caller::user(account, "aws");
     let accounts = Accounts::of_test(&[
         (wish.functions[0].account.clone(), caller(ACCOUNT)),
         (wish.vault_account.clone(), caller("111122223333")),
