@@ -4,6 +4,7 @@ use serde_json::Value;
 use strongroom_core::diagnosis::sayings::laptop;
 use strongroom_core::diagnosis::{Binding, Check, Report, judge_binding};
 use strongroom_core::settings::{AwsIam, Identity};
+use strongroom_vault::aws::sts;
 use strongroom_vault::client::{Client, Request};
 use strongroom_vault::clock::Deadline;
 use strongroom_vault::token::Token;
@@ -65,11 +66,7 @@ impl Administrator {
             return report.holds(Check::Region, text, &[]);
         }
         let (endpoint, region) = (text("sts_endpoint"), text("sts_region"));
-        let of_endpoint = endpoint
-            .trim_start_matches("https://sts.")
-            .split_once(".amazonaws.com")
-            .map(|(region, _)| region)
-            .filter(|region| !region.contains('/'));
+        let of_endpoint = sts::region_of_url(endpoint);
         if let Some(of_endpoint) = of_endpoint.filter(|of_endpoint| *of_endpoint != region) {
             report.fault(&laptop::NO_PAIR, &[endpoint, region, of_endpoint]);
         }

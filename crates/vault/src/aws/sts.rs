@@ -322,6 +322,16 @@ pub fn regional_url(region: &str) -> String {
     format!("https://{}", regional_host(region, Cryptography::Usual, Addressing::Ipv4))
 }
 
+/// The region whose endpoint this is; nothing for the global one, and for what is none of AWS's.
+#[must_use]
+pub fn region_of_url(url: &str) -> Option<&str> {
+    let host = url.strip_prefix("https://")?.split(['/', ':']).next()?;
+    let regional = host.strip_prefix("sts.").or_else(|| host.strip_prefix("sts-fips."))?;
+    let (region, suffix) = regional.split_once('.')?;
+    let partition = partition(region);
+    [partition.suffix, partition.dual_stack_suffix].contains(&suffix).then_some(region)
+}
+
 fn partition(region: &str) -> &'static Partition {
     OTHERS.iter().find(|other| region.starts_with(other.region_prefix)).unwrap_or(&AWS)
 }

@@ -449,8 +449,8 @@ fn pairing(
         StsPairing::Any
     } else if !region.is_empty() {
         StsPairing::Region(region.clone())
-    } else if let Some(region) = region_of(endpoint) {
-        StsPairing::Region(region)
+    } else if let Some(region) = sts::region_of_url(endpoint) {
+        StsPairing::Region(region.to_owned())
     } else {
         StsPairing::Global
     };
@@ -467,13 +467,6 @@ fn pairing(
         ));
     }
     found
-}
-
-/// The region in the name of a regional endpoint.
-fn region_of(endpoint: &str) -> Option<String> {
-    let host = endpoint.strip_prefix("https://sts.")?;
-    let region = host.split('.').next()?;
-    (region != "amazonaws").then(|| region.to_owned())
 }
 
 impl Bound {

@@ -142,3 +142,18 @@ fn roles_are_assumed_where_the_function_runs() {
         Settings { sts_endpoint_region: Some("eu-north-1".to_owned()), ..lambda("eu-west-1") };
     check(named, "https://sts.eu-north-1.amazonaws.com/");
 }
+
+#[test]
+fn the_region_of_an_endpoint_is_read_back() {
+    for region in ["eu-west-1", "cn-north-1", "us-gov-east-1", "eusc-de-east-1"] {
+        assert_eq!(region_of_url(&regional_url(region)), Some(region));
+    }
+    let check = |url: &str, expect: Option<&str>| assert_eq!(region_of_url(url), expect, "{url}");
+    check("https://sts-fips.us-east-2.amazonaws.com/", Some("us-east-2"));
+    check("https://sts.eu-west-1.api.aws:443", Some("eu-west-1"));
+    check("https://sts.amazonaws.com", None);
+    check("https://sts.eu-west-1.amazonaws.com.cn", None);
+    check("https://sts.example.com", None);
+    check("http://127.0.0.1:5000", None);
+    check("", None);
+}
