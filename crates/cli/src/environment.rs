@@ -1,5 +1,7 @@
 //! The environment that a command is about: a file of variables or the shell's own, and the settings file beside it.
 
+#[cfg(feature = "aws")]
+pub(crate) mod assignment;
 pub(crate) mod env_file;
 
 use std::collections::BTreeMap;

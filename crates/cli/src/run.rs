@@ -28,7 +28,7 @@ use self::environment::Environments;
 use self::language::Language;
 use self::plan::Plan;
 use self::signals::Signals;
-use self::variables::Variable;
+use crate::environment::assignment::Assignment;
 
 /// Run your own function with its layers in a local Lambda
 ///
@@ -62,7 +62,7 @@ pub(crate) struct Options {
     env_file: Option<PathBuf>,
     /// A variable of the function; it wins over one of the file
     #[arg(long = "env", value_name = "NAME=VALUE")]
-    variables: Vec<Variable>,
+    variables: Vec<Assignment>,
     /// A settings file for the layer: it lies at /opt/strongroom.toml, and STRONGROOM_CONFIG names it
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,

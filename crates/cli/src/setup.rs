@@ -33,6 +33,7 @@ use self::report::Direction;
 use self::step::Hands;
 use self::wish::Wish;
 use crate::agreement;
+use crate::environment::assignment::{self, Assignment};
 use crate::steps::Steps;
 
 /// Set up what a function needs in IAM, Vault and Lambda, or take it away again
@@ -89,7 +90,7 @@ struct Input {
     config: PathBuf,
     /// A setting that wins over the file's, such as VAULT_AUTH_ROLE=app or API_KEY=vault:kv/data/app#api-key
     #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
+    set: Vec<Assignment>,
     /// A function, instead of those in the file
     #[arg(long, value_name = "NAME")]
     function: Vec<String>,
@@ -192,14 +193,7 @@ impl Site {
 
 /// The settings, and what they and the flags ask for.
 fn wish(input: &Input) -> Result<(Environment, Wish)> {
-    let mut flags = Vec::new();
-    for setting in &input.set {
-        let (name, value) = setting.split_once('=').with_context(|| {
-            format!("--set {setting} is no setting; hint: write it as NAME=VALUE")
-        })?;
-        flags.push((name.to_owned(), value.to_owned()));
-    }
-    let mut environment = Environment::new(flags);
+    let mut environment = Environment::new(assignment::all("--set", &input.set)?);
     let mut setup = document::Setup::default();
     if let Some(text) = text_of(&input.config, !input.function.is_empty())? {
         let path = input.config.display().to_string();

@@ -19,6 +19,7 @@ use self::change::{Change, Current};
 use super::{NAME, layer_name, publish};
 use crate::agreement;
 use crate::aws::{self, told};
+use crate::environment::assignment::{self, Assignment};
 use crate::steps::Steps;
 
 /// Give a function the layer, or a newer version of it
@@ -44,7 +45,7 @@ pub(super) struct Options {
     name: String,
     /// A variable that the function is to have
     #[arg(long, value_name = "NAME=VALUE")]
-    set: Vec<String>,
+    set: Vec<Assignment>,
     /// The settings file that is in the function's package, if there is one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -67,7 +68,7 @@ pub(super) async fn run(options: Options) -> Result<ExitCode> {
     let config = aws::config(options.profile.as_deref(), options.region.as_deref()).await?;
     config.region().context("no region is named; hint: pass --region, or set AWS_REGION")?;
     let lambda = Client::new(&config);
-    let set = set(&options.set)?;
+    let set = BTreeMap::from_iter(assignment::all("--set", &options.set)?);
     let file = options.config.as_ref().map(|path| {
         let content = std::fs::read(path);
         let content = content.with_context(|| format!("cannot read {}", path.display()))?;
@@ -108,16 +109,6 @@ pub(super) async fn run(options: Options) -> Result<ExitCode> {
         steps.take(&format!("function {function}"), &[], make(&lambda, &current, &change)).await?;
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn set(settings: &[String]) -> Result<BTreeMap<String, String>> {
-    let pairs = settings.iter().map(|setting| {
-        let (name, value) = setting.split_once('=').with_context(|| {
-            format!("--set {setting} is no variable; hint: write it as NAME=VALUE")
-        })?;
-        Ok((name.to_owned(), value.to_owned()))
-    });
-    pairs.collect()
 }
 
 async fn current(lambda: &Client, function: &str) -> Result<Current> {

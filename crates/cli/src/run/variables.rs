@@ -1,51 +1,23 @@
 //! The function's variables, as a customer sets them.
 
 use std::collections::BTreeMap;
-use std::convert::Infallible;
-use std::fmt;
 use std::path::Path;
-use std::str::FromStr;
 
 use anyhow::{Result, bail};
 
+use crate::environment::assignment::{self, Assignment};
 use crate::environment::env_file;
-
-/// One of them, as it stands on the command line. It is taken apart later: what is wrong there would be shown, and may be
-/// a secret that lost its name.
-#[derive(Clone)]
-pub(super) struct Variable(String);
-
-impl fmt::Debug for Variable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Variable")
-    }
-}
-
-impl FromStr for Variable {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
 
 /// Those of the file, under those of the command line.
 ///
 /// # Errors
 /// The file cannot be read, or names what Lambda leaves to nobody.
-pub(super) fn read(file: Option<&Path>, given: &[Variable]) -> Result<BTreeMap<String, String>> {
+pub(super) fn read(file: Option<&Path>, given: &[Assignment]) -> Result<BTreeMap<String, String>> {
     let mut variables = BTreeMap::new();
     if let Some(file) = file {
         variables.extend(env_file::read(file)?);
     }
-    for (index, Variable(text)) in given.iter().enumerate() {
-        let parts = text.split_once('=');
-        let named = |name: &str| !name.is_empty() && !name.contains(char::is_whitespace);
-        let Some((name, value)) = parts.filter(|(name, _)| named(name)) else {
-            bail!("the value of the --env number {} does not begin with NAME=", index + 1);
-        };
-        variables.insert(name.to_owned(), value.to_owned());
-    }
+    variables.extend(assignment::all("--env", given)?);
     for name in variables.keys() {
         if !RESERVED.contains(&name.as_str()) {
             continue;
@@ -108,15 +80,5 @@ mod tests {
             assert!(error.ends_with(hint) && !error.contains("canary"), "{error}");
         }
         assert!(read_all(&["AWS_LAMBDA_EXEC_WRAPPER=/opt/strongroom/exec"]).is_ok());
-    }
-
-    #[test]
-    fn what_is_no_variable_is_refused_and_its_value_is_not_shown() {
-        for text in ["A", "=canary", "the canary=1"] {
-            let variables = ["B=1", text].map(|text| text.parse().unwrap());
-            let error = read(None, &variables).unwrap_err().to_string();
-            assert_eq!(error, "the value of the --env number 2 does not begin with NAME=");
-            assert!(!format!("{variables:?}").contains("canary"));
-        }
     }
 }
