@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use http::Method;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::Value;
 use strongroom_core::settings::{self, Environment, variables as v};
 use strongroom_vault::client::{Client, Engine, Namespace, Reply, Request};
 use strongroom_vault::clock::Clock;
@@ -69,7 +70,7 @@ impl Admin {
     ///
     /// # Errors
     /// Vault refuses or does not answer.
-    pub(super) async fn write(&self, path: &str, fields: &Map<String, Value>) -> Result<()> {
+    pub(super) async fn write(&self, path: &str, fields: &impl Serialize) -> Result<()> {
         self.write_body(path, Zeroizing::new(serde_json::to_vec(fields)?)).await
     }
 
@@ -89,11 +90,7 @@ impl Admin {
     ///
     /// # Errors
     /// Vault refuses or does not answer.
-    pub(super) async fn write_if_known(
-        &self,
-        path: &str,
-        fields: &Map<String, Value>,
-    ) -> Result<bool> {
+    pub(super) async fn write_if_known(&self, path: &str, fields: &impl Serialize) -> Result<bool> {
         let body = Zeroizing::new(serde_json::to_vec(fields)?);
         Ok(self.send(Method::POST, path, body).await?.status != 404)
     }

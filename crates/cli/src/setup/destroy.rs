@@ -1,6 +1,6 @@
 //! The way back: what setup made is taken away, and nothing else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 
@@ -9,7 +9,7 @@ use super::found::{Attributes, Found, Principal};
 use super::names;
 use super::plan::Plan;
 use super::policies;
-use super::step::{Holder, IamStep, LambdaStep, Step, Tell, VaultStep};
+use super::step::{Holder, IamStep, LambdaStep, Tell, VaultStep};
 use super::wish::Wish;
 
 /// Decides what is taken away, the last thing that was made first.
@@ -32,17 +32,17 @@ fn functions(wish: &Wish, found: &Found, accounts: &Accounts, plan: &mut Plan) -
         let (region, name) = (function.region.clone(), function.name.clone());
         let (forget, _) = names::variables_of_tags(&present.tags);
         if is_of_role(wish, &present.tags) {
-            plan.steps.push(Step::Lambda(LambdaStep::Delete { account, region, function: name }));
+            plan.lambda(LambdaStep::Delete { account, region, function: name });
         } else if !forget.is_empty() {
-            plan.steps.push(Step::Lambda(LambdaStep::Tell(Tell {
+            plan.lambda(LambdaStep::Tell(Tell {
                 account,
                 region,
                 function: name,
                 arn: present.arn.clone(),
-                set: std::collections::BTreeMap::new(),
+                set: BTreeMap::new(),
                 forget,
                 ours: BTreeSet::new(),
-            })));
+            }));
         }
     }
     Ok(())
@@ -56,14 +56,13 @@ fn vault(wish: &Wish, found: &Found, plan: &mut Plan) {
     if let (Some(role), Some(_)) = (&vault.role, policy)
         && role.token_policies.contains(&wish.policy)
     {
-        plan.steps
-            .push(Step::Vault(VaultStep::DeleteRole { mount: mount(), role: wish.role.clone() }));
+        plan.vault(VaultStep::DeleteRole { mount: mount(), role: wish.role.clone() });
     }
     let is_last = vault.other_roles.is_empty();
     let is_ours = vault.mount.as_ref().is_some_and(|mount| mount.is_ours());
     let others = || vault.other_roles.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     if is_ours && is_last {
-        plan.steps.push(Step::Vault(VaultStep::Disable { mount: mount() }));
+        plan.vault(VaultStep::Disable { mount: mount() });
     } else if is_ours {
         plan.notes.push(format!(
             "the auth method auth/{} stays, as it has other roles: {}",
@@ -78,7 +77,7 @@ fn vault(wish: &Wish, found: &Found, plan: &mut Plan) {
                 }
                 None => VaultStep::DeleteClient { mount: mount() },
             };
-            plan.steps.push(Step::Vault(step));
+            plan.vault(step);
         }
     } else if !written.is_empty() {
         plan.notes.push(format!(
@@ -89,7 +88,7 @@ fn vault(wish: &Wish, found: &Found, plan: &mut Plan) {
     }
     // Last, as it says what else there is to take away.
     if policy.is_some() {
-        plan.steps.push(Step::Vault(VaultStep::DeletePolicy { policy: wish.policy.clone() }));
+        plan.vault(VaultStep::DeletePolicy { policy: wish.policy.clone() });
     }
 }
 
@@ -101,12 +100,12 @@ fn identity(wish: &Wish, found: &Found, accounts: &Accounts, plan: &mut Plan) ->
         && is_of_mount(wish, &user.attributes)
     {
         if is_last {
-            plan.steps.push(Step::Iam(IamStep::DeleteUser {
+            plan.iam(IamStep::DeleteUser {
                 account: home.caller.account.clone(),
                 user: wish.user.clone(),
                 policies: user.attributes.policies.keys().cloned().collect(),
                 keys: user.keys.clone(),
-            }));
+            });
         } else {
             forget_policy(wish, home, Holder::User(wish.user.clone()), &user.attributes, plan);
         }
@@ -128,11 +127,11 @@ fn identity(wish: &Wish, found: &Found, accounts: &Accounts, plan: &mut Plan) ->
             let holder = Holder::Role(name.clone());
             forget_policy(wish, accounts.by_id(id)?, holder, &role.attributes, plan);
         } else {
-            plan.steps.push(Step::Iam(IamStep::DeleteRole {
+            plan.iam(IamStep::DeleteRole {
                 account: id.clone(),
                 role: name.clone(),
                 policies: role.attributes.policies.keys().cloned().collect(),
-            }));
+            });
         }
     }
     Ok(())
@@ -148,7 +147,7 @@ fn forget_policy(
     let policy = names::look_up_policy(wish);
     if attributes.policies.contains_key(&policy) {
         let account = account.caller.account.clone();
-        plan.steps.push(Step::Iam(IamStep::DeletePolicy { account, holder, policy }));
+        plan.iam(IamStep::DeletePolicy { account, holder, policy });
     }
 }
 
@@ -168,7 +167,7 @@ fn roles(wish: &Wish, found: &Found, accounts: &Accounts, plan: &mut Plan) -> Re
             if policies.contains_key(names::ASSUME_POLICY) {
                 let holder = Holder::Role(name);
                 let policy = names::ASSUME_POLICY.to_owned();
-                plan.steps.push(Step::Iam(IamStep::DeletePolicy { account: id, holder, policy }));
+                plan.iam(IamStep::DeletePolicy { account: id, holder, policy });
             }
         } else if stays.is_some() {
             plan.notes.push(format!(
@@ -176,11 +175,11 @@ fn roles(wish: &Wish, found: &Found, accounts: &Accounts, plan: &mut Plan) -> Re
                 function.name
             ));
         } else {
-            plan.steps.push(Step::Iam(IamStep::DeleteRole {
+            plan.iam(IamStep::DeleteRole {
                 account: id,
                 role: name,
                 policies: policies.keys().cloned().collect(),
-            }));
+            });
         }
     }
     Ok(())
@@ -190,6 +189,6 @@ fn is_of_mount(wish: &Wish, attributes: &Attributes) -> bool {
     attributes.tags.get(names::OWNER_TAG) == Some(&wish.owner_of_mount())
 }
 
-fn is_of_role(wish: &Wish, tags: &std::collections::BTreeMap<String, String>) -> bool {
+fn is_of_role(wish: &Wish, tags: &BTreeMap<String, String>) -> bool {
     tags.get(names::OWNER_TAG) == Some(&wish.owner_of_role())
 }

@@ -15,8 +15,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
-use strongroom_core::address::Address;
-use strongroom_core::settings;
 
 use super::accounts::Accounts;
 use super::admin::Admin;
@@ -53,8 +51,6 @@ struct Deployment<'a> {
     wish: &'a Wish,
     accounts: &'a Accounts,
     plan: Plan,
-    /// Where Vault is, as its clients write it.
-    address: String,
 }
 
 /// What a Terraform provider and a CloudFormation template are for.
@@ -84,13 +80,7 @@ pub(super) async fn run(options: Options) -> Result<ExitCode> {
         }
         return Ok(ExitCode::FAILURE);
     }
-    let (settings, _) = settings::parse(&environment);
-    let address = match settings.map(|settings| settings.vault.address) {
-        Some(Address::Tcp(origin)) => origin.to_string(),
-        Some(Address::Unix(path)) => format!("unix://{path}"),
-        None => bail!("the settings name no Vault; hint: write VAULT_ADDR"),
-    };
-    let deployment = Deployment { wish: &wish, accounts: &accounts, plan, address };
+    let deployment = Deployment { wish: &wish, accounts: &accounts, plan };
     let files = match options.form {
         Form::Cloudformation => cloudformation::write(&deployment)?,
         Form::Terraform => vec![("strongroom.tf".to_owned(), terraform::write(&deployment)?)],

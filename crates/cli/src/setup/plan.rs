@@ -60,15 +60,15 @@ pub(super) fn of(wish: &Wish, found: &Found, accounts: &Accounts) -> Result<Plan
 }
 
 impl Plan {
-    fn iam(&mut self, step: IamStep) {
+    pub(super) fn iam(&mut self, step: IamStep) {
         self.steps.push(Step::Iam(step));
     }
 
-    fn lambda(&mut self, step: LambdaStep) {
+    pub(super) fn lambda(&mut self, step: LambdaStep) {
         self.steps.push(Step::Lambda(step));
     }
 
-    fn vault(&mut self, step: VaultStep) {
+    pub(super) fn vault(&mut self, step: VaultStep) {
         self.steps.push(Step::Vault(step));
     }
 }

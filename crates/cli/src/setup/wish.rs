@@ -17,7 +17,9 @@ use super::document::{Credentials, Delivery, Function as Table, Setup, TokenType
 /// What is wanted of Vault, IAM and Lambda.
 #[derive(Debug)]
 pub(super) struct Wish {
-    /// Where Vault is, as a name for it: host and port.
+    /// Where Vault is, as its clients write it.
+    pub(super) address: String,
+    /// The same as a name for it: host and port.
     pub(super) vault: String,
     pub(super) namespace: Option<String>,
     /// The path of the auth method, without `auth/`.
@@ -136,6 +138,7 @@ impl Wish {
         };
         let asks_iam = vault.credentials != Some(Credentials::None);
         let wish = Self {
+            address: url_of(&settings.vault.address),
             vault: name_of(&settings.vault.address),
             namespace: settings.vault.namespace.clone(),
             policy: policy_name(vault.policy.as_deref(), &role),
@@ -295,6 +298,13 @@ fn time(key: &str, text: Option<&str>, default: Duration) -> Result<Duration> {
 /// Vault writes its names in lower case.
 fn policy_name(named: Option<&str>, role: &str) -> String {
     named.map_or_else(|| format!("strongroom-{role}"), str::to_owned).to_lowercase()
+}
+
+fn url_of(address: &Address) -> String {
+    match address {
+        Address::Tcp(origin) => origin.to_string(),
+        Address::Unix(path) => format!("unix://{path}"),
+    }
 }
 
 fn name_of(address: &Address) -> String {

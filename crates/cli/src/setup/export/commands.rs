@@ -22,7 +22,7 @@ pub(super) fn of_vault(deployment: &Deployment<'_>) -> Vec<String> {
 /// Has Vault reached where it is.
 pub(super) fn reach(deployment: &Deployment<'_>) -> Vec<String> {
     let namespace = deployment.wish.namespace.as_ref();
-    let address = format!("export VAULT_ADDR={}", quoted(&deployment.address));
+    let address = format!("export VAULT_ADDR={}", quoted(&deployment.wish.address));
     let namespace = namespace.map(|name| format!("export VAULT_NAMESPACE={}", quoted(name)));
     [address].into_iter().chain(namespace).collect()
 }

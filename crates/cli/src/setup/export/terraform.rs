@@ -120,7 +120,7 @@ impl<'a> Configuration<'a> {
             attributes.push(("allowed_account_ids", array([place.account.as_str().into()])));
             self.section(block("provider", &["aws"], attributes));
         }
-        let mut attributes = vec![("address", self.deployment.address.as_str().into())];
+        let mut attributes = vec![("address", self.deployment.wish.address.as_str().into())];
         if let Some(namespace) = &self.deployment.wish.namespace {
             attributes.push(("namespace", namespace.as_str().into()));
         }

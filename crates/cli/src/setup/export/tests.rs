@@ -73,8 +73,7 @@ fn files(form: Form, wish: &Wish, found: Found) -> Vec<(String, String)> {
     let accounts = accounts();
     let plan = plan::of(wish, &found.without_ours(wish), &accounts).unwrap();
     assert_eq!(plan.problems, [] as [&str; 0]);
-    let address = "https://vault.example.com".to_owned();
-    let deployment = Deployment { wish, accounts: &accounts, plan, address };
+    let deployment = Deployment { wish, accounts: &accounts, plan };
     match form {
         Form::Cloudformation => cloudformation::write(&deployment).unwrap(),
         Form::Terraform => {

@@ -160,7 +160,7 @@ impl VaultStep {
             Self::Disable { mount } => admin.delete(&format!("sys/auth/{mount}")).await,
             Self::Enable { mount } => {
                 let fields = json!({ "type": "aws", "description": names::MARK });
-                let enabled = admin.write(&format!("sys/auth/{mount}"), object(&fields)).await;
+                let enabled = admin.write(&format!("sys/auth/{mount}"), &fields).await;
                 enabled.context(
                     "cannot enable the auth method; hint: OpenBao has it as a plugin that an administrator registers first",
                 )
@@ -175,7 +175,7 @@ impl VaultStep {
             }
             Self::WritePolicy { policy, text, .. } => {
                 let fields = json!({ "policy": text });
-                admin.write(&format!("sys/policies/acl/{policy}"), object(&fields)).await
+                admin.write(&format!("sys/policies/acl/{policy}"), &fields).await
             }
             Self::WriteSts { mount, account, fields, .. } => {
                 admin.write(&format!("auth/{mount}/config/sts/{account}"), fields).await
@@ -187,7 +187,8 @@ impl VaultStep {
 /// Has Vault replace its access key. One that cannot is not asked for it again.
 async fn rotate(hands: &Hands<'_>, mount: &str, of: &NewKey) -> Result<()> {
     let path = format!("auth/{mount}/config/rotate-root");
-    let rotate = || hands.admin.write_if_known(&path, object(&Value::Null));
+    let nothing = json!({});
+    let rotate = || hands.admin.write_if_known(&path, &nothing);
     if hands.once_known(UNKNOWN_KEY, rotate).await? {
         return Ok(());
     }
@@ -257,11 +258,6 @@ impl AccessKey {
 /// Listed: this is how Vault is given its key.
 fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose_secret())
-}
-
-fn object(value: &Value) -> &Map<String, Value> {
-    static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
-    value.as_object().unwrap_or(&EMPTY)
 }
 
 /// What Vault passes on from AWS while a key or a role is not known everywhere yet.
