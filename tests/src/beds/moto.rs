@@ -73,12 +73,7 @@ impl Moto {
 
     /// Deletes a role and makes it again, which gives it another unique id. The role must have no policies.
     pub fn make_role_anew(&self, role: &str) {
-        let seed = Seed { address: &self.address, key: SEED };
-        seed.check_after(2);
-        let name = ("RoleName", role);
-        seed.call("iam", &[("Action", "DeleteRole"), ("Version", "2010-05-08"), name]);
-        let principal = serde_json::json!({"Service": "lambda.amazonaws.com"});
-        seed.create_role(role, &principal, &serde_json::json!({}));
+        Seed { address: &self.address, key: SEED }.make_role_anew(role, &[]);
     }
 }
 
@@ -127,13 +122,7 @@ impl EmptyAccount {
     /// # Panics
     /// If there is no such role.
     pub fn make_role_anew(&self, role: &str, policy: &str) {
-        let seed = self.unchecked(3);
-        let (version, name) = (("Version", "2010-05-08"), ("RoleName", role));
-        let delete = ("Action", "DeleteRolePolicy");
-        seed.call("iam", &[delete, version, name, ("PolicyName", policy)]);
-        seed.call("iam", &[("Action", "DeleteRole"), version, name]);
-        let principal = serde_json::json!({"Service": "lambda.amazonaws.com"});
-        seed.create_role(role, &principal, &serde_json::json!({}));
+        Seed { address: &self.address, key: SEED }.make_role_anew(role, &[policy]);
     }
 
     /// Makes a user that may do what `policy` says, with an access key.
@@ -212,7 +201,7 @@ impl EmptyAccount {
     }
 
     /// Lets so many calls of AWS through without looking at who makes them.
-    fn unchecked(&self, calls: u32) -> Seed<'_> {
+    fn unchecked(&self, calls: usize) -> Seed<'_> {
         let seed = Seed { address: &self.address, key: SEED };
         seed.check_after(calls);
         seed
@@ -324,6 +313,19 @@ impl Seed<'_> {
         self.call("iam", &form);
     }
 
+    /// Deletes a role with these inline policies and makes it again without.
+    fn make_role_anew(&self, role: &str, policies: &[&str]) {
+        let (version, name) = (("Version", "2010-05-08"), ("RoleName", role));
+        self.check_after(2 + policies.len());
+        for policy in policies {
+            let delete = ("Action", "DeleteRolePolicy");
+            self.call("iam", &[delete, version, name, ("PolicyName", policy)]);
+        }
+        self.call("iam", &[("Action", "DeleteRole"), version, name]);
+        let principal = serde_json::json!({"Service": "lambda.amazonaws.com"});
+        self.create_role(role, &principal, &serde_json::json!({}));
+    }
+
     fn create_role(&self, role: &str, principal: &Value, condition: &Value) {
         let trust = serde_json::json!({
             "Version": "2012-10-17",
@@ -358,7 +360,7 @@ impl Seed<'_> {
     }
 
     /// After so many more calls each signature is recomputed, and IAM policies count.
-    fn check_after(&self, calls: u32) {
+    fn check_after(&self, calls: usize) {
         let reset = format!("{}/moto-api/reset-auth", self.address);
         let body = calls.to_string();
         let plain = [("content-type", "text/plain")];
