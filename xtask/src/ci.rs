@@ -26,8 +26,12 @@ const STEPS: [Step; 11] = [
     ("clean tree", clean_tree),
 ];
 
+/// What lies below `target` while Vault is built, and at the end, in GB.
+const DISK: u64 = 6;
+
 /// The command `cargo xtask ci`.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
+    warn_of_full_disk(workspace);
     let mut failed = Vec::new();
     for (name, step) in STEPS {
         let began = Instant::now();
@@ -44,6 +48,17 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         bail!("failed: {}", failed.join(", "));
     }
     Ok(())
+}
+
+/// A full disk looks like a hundred other faults: linkers die of it, and tests say anything.
+fn warn_of_full_disk(workspace: &Workspace) {
+    let Ok(disk) = rustix::fs::statvfs(workspace.root()) else { return };
+    let free = disk.f_bavail * disk.f_frsize / 1_000_000_000;
+    if free < DISK {
+        eprintln!(
+            "{free} GB of disk are free, and all steps together take {DISK} on a new machine"
+        );
+    }
 }
 
 fn format(workspace: &Workspace) -> Result<()> {
