@@ -18,7 +18,8 @@ use strongroom_lambda_api::initialization::InitializationType;
 use strongroom_vault::clock::{Clock, Deadline, Pause};
 use strongroom_vault::error::{Error, chain};
 use strongroom_vault::http::Progress;
-use strongroom_vault::session;
+use strongroom_vault::{session, task};
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::assembly;
@@ -87,9 +88,7 @@ pub(crate) async fn run(
     let (proxy, serving) = listener.map(|listener| listener.open(&store)).unzip();
     let (desk, answering) = socket
         .map(|socket| socket.open(&store, &variables, proxy, init_deadline, sees_invocations))
-        .map_or((None, None), |(desk, answering)| {
-            (Some(desk), Some(Task(tokio::spawn(answering))))
-        });
+        .map_or((None, None), |(desk, answering)| (Some(desk), Some(Task(task::spawn(answering)))));
     let extension = Extension {
         store,
         files: tokio::sync::Mutex::new(files),
@@ -105,10 +104,10 @@ pub(crate) async fn run(
         clock,
     };
     let freeze = Arc::clone(extension.store.client().freeze());
-    let _watch = Task(tokio::spawn(async move { freeze.watch().await }));
-    let _proxy = serving.flatten().map(|serving| Task(tokio::spawn(serving)));
+    let _watch = Task(task::spawn(async move { freeze.watch().await }));
+    let _proxy = serving.flatten().map(|serving| Task(task::spawn(serving)));
     let _answering = answering;
-    let waiting = Task(tokio::spawn(tell_what_is_waited_for(progress)));
+    let waiting = Task(task::spawn(tell_what_is_waited_for(progress)));
     extension.run(api, waiting).await
 }
 
@@ -190,9 +189,9 @@ impl Extension {
     }
 
     /// The login begins now, beside whatever else happens before it is needed.
-    fn begin_login(&self, is_urgent: bool) -> JoinHandle<session::Outcome> {
+    fn begin_login(&self, is_urgent: bool) -> oneshot::Receiver<session::Outcome> {
         let (session, deadline) = (Arc::clone(self.store.session()), self.start_deadline);
-        tokio::spawn(async move {
+        task::begin(async move {
             if !is_urgent {
                 give_way().await;
             }
@@ -217,12 +216,12 @@ impl Extension {
     }
 
     /// References are resolved early, whoever will ask for them.
-    fn begin_references(&self, batch: &Arc<Batch>) -> Option<JoinHandle<Resolved>> {
+    fn begin_references(&self, batch: &Arc<Batch>) -> Option<oneshot::Receiver<Resolved>> {
         if self.variables.is_empty() {
             return None;
         }
         let (variables, batch) = (Arc::clone(&self.variables), Arc::clone(batch));
-        Some(tokio::spawn(async move {
+        Some(task::begin(async move {
             give_way().await;
             variables.resolve(&batch).await
         }))
@@ -231,7 +230,7 @@ impl Extension {
     /// Tells who asks on the socket what became of variables and files; returns whether all references are resolved.
     async fn publish(
         &self,
-        references: Option<JoinHandle<Resolved>>,
+        references: Option<oneshot::Receiver<Resolved>>,
         outcome: &Result<(), Failure>,
     ) -> bool {
         let Some(desk) = &self.desk else { return true };

@@ -31,6 +31,7 @@ use strongroom_vault::error::{Error, TokenLife};
 use strongroom_vault::http::{CollectError, Outgoing, RequestBody, ResponseBody};
 use strongroom_vault::refusal;
 use strongroom_vault::session::Session;
+use strongroom_vault::task;
 use strongroom_vault::token::Token;
 use tokio::sync::watch;
 
@@ -272,7 +273,7 @@ impl Store {
         let store = Arc::clone(self);
         // It may outlive its client.
         let visit = self.visit();
-        let fetch = tokio::spawn(async move {
+        let fetch = task::begin(async move {
             let (answer, entry) = match store.fetch_for_cache(wanted).await {
                 Ok(Fetched { answer, entry }) => (Ok(answer), entry),
                 Err(problem) => (Err(problem), None),

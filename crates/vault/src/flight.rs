@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::client::Client;
 use crate::clock::Deadline;
 use crate::error::Error;
+use crate::task;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -20,7 +21,7 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
     #[must_use]
     pub fn begin(work: impl Future<Output = T> + Send + 'static) -> Arc<Self> {
         let (sender, outcome) = watch::channel(None);
-        let task = tokio::spawn(async move {
+        let task = task::spawn(async move {
             let outcome = work.await;
             sender.send_replace(Some(outcome));
         });

@@ -14,6 +14,7 @@ pub mod session;
 #[cfg(feature = "simulation")]
 pub mod simulation;
 pub mod srv;
+pub mod task;
 pub mod tls;
 pub mod token;
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use strongroom_core::settings;
+use strongroom_vault::task;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
@@ -94,7 +95,7 @@ impl Proxy {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (proxy, places) = (Arc::clone(&proxy), Arc::clone(&places));
-                    tokio::spawn(async move {
+                    task::spawn(async move {
                         match proxy.wait_for_place(places).await {
                             Some(place) => {
                                 drop(waiting);

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use strongroom_core::settings::{self, Given};
 use strongroom_core::wrapper;
 use strongroom_vault::clock::Deadline;
+use strongroom_vault::task;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
@@ -140,7 +141,7 @@ impl Desk {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => {
-                    tokio::spawn(Arc::clone(&self).serve_connection(stream, place));
+                    task::spawn(Arc::clone(&self).serve_connection(stream, place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a client of the socket");

@@ -9,6 +9,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use strongroom_vault::task;
+
 use super::Store;
 
 /// Whether a snapshot may be taken at any moment, and how many requests are under way.
@@ -82,7 +84,7 @@ impl Drop for Visit {
     fn drop(&mut self) {
         if !self.is_over && self.store.is_left_by_last() {
             let store = Arc::clone(&self.store);
-            tokio::spawn(async move { store.leave_nothing().await });
+            task::spawn(async move { store.leave_nothing().await });
         }
     }
 }

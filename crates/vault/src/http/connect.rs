@@ -22,6 +22,7 @@ use super::service;
 use super::stage::{Progress, Stage};
 use crate::error::Error;
 use crate::forward::{self, Forward};
+use crate::task;
 use crate::tls::{self, Peer};
 
 /// Where to connect to, and how the host names itself there.
@@ -260,7 +261,7 @@ impl Connection {
             .await
             .map_err(|source| Error::Broken { source })?;
         // Why it ended is told to whoever waits for an answer.
-        let task = tokio::spawn(async move { drop(connection.await) });
+        let task = task::spawn(async move { drop(connection.await) });
         Ok(Self { sender, task, absolute_form })
     }
 
