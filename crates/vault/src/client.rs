@@ -30,7 +30,6 @@ use crate::http::{
 use crate::pace::Pace;
 use crate::token::{Token, TokenKind, TokenOrigin};
 
-use answer::MountAnswer;
 pub use answer::{Engine, LeaseRenewal};
 pub use logical::{Namespace, Reply, Request};
 pub use probe::Health;
@@ -305,8 +304,8 @@ impl Client {
         if answer.status >= 500 {
             return Err(answer.refused());
         }
-        let mount = serde_json::from_slice::<MountAnswer>(&answer.body).ok();
-        Ok(mount.map(|mount| mount.data.into()))
+        let mount = serde_json::from_slice(&answer.body).ok();
+        Ok(mount.and_then(|mount| Engine::found(&mount)))
     }
 
     /// Logs in at `auth/<mount>/login` with this body; once, unless `VAULT_MAX_RETRIES` says otherwise.

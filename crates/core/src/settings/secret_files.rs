@@ -1,6 +1,5 @@
 //! Which secrets go to which files, and how.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::environment::{Environment, Findings};
@@ -170,13 +169,13 @@ fn cleaned(file: &Path) -> PathBuf {
 }
 
 fn report_collisions(files: &[SecretFile], findings: &mut Findings) {
-    let mut seen: HashMap<&Path, &str> = HashMap::new();
-    for file in files {
-        if let Some(other) = seen.insert(&file.file, &file.variable) {
+    for (index, file) in files.iter().enumerate() {
+        if let Some(other) = files[..index].iter().rfind(|other| other.file == file.file) {
             findings.error(
                 &file.variable,
                 format!(
-                    "would write the same file as {other}, {}: give each its own",
+                    "would write the same file as {}, {}: give each its own",
+                    other.variable,
                     file.file.display()
                 ),
             );

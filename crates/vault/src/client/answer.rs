@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 use http::header::RETRY_AFTER;
+use serde_json::Value;
 use strongroom_core::lease::Lease;
 use zeroize::Zeroizing;
 
@@ -114,26 +115,6 @@ pub struct LeaseRenewal {
     pub renewable: bool,
 }
 
-/// The answer to a look-up of a mount.
-#[derive(serde::Deserialize)]
-pub(super) struct MountAnswer {
-    pub(super) data: MountFields,
-}
-
-#[derive(serde::Deserialize)]
-pub(super) struct MountFields {
-    path: String,
-    #[serde(default, rename = "type")]
-    kind: String,
-    options: Option<MountOptions>,
-}
-
-#[derive(serde::Deserialize)]
-struct MountOptions {
-    #[serde(default)]
-    version: String,
-}
-
 /// The secrets engine that a path leads to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Engine {
@@ -145,15 +126,17 @@ pub struct Engine {
     pub is_versioned: bool,
 }
 
-impl From<MountFields> for Engine {
-    fn from(fields: MountFields) -> Self {
-        let MountFields { path, kind, options } = fields;
-        let is_versioned = options.is_some_and(|options| options.version == "2");
-        Self { path, kind, is_versioned }
-    }
-}
-
 impl Engine {
+    /// Out of the answer to a look-up of a mount.
+    pub(super) fn found(answer: &Value) -> Option<Self> {
+        let mount = &answer["data"];
+        Some(Self {
+            path: mount["path"].as_str()?.to_owned(),
+            kind: mount["type"].as_str().unwrap_or_default().to_owned(),
+            is_versioned: mount["options"]["version"] == "2",
+        })
+    }
+
     /// The path with `data/` behind the mount, if this is KV v2 and `path` has not that form.
     pub(super) fn versioned(&self, path: &str) -> Option<String> {
         let rest = path.strip_prefix(self.path.as_str())?;

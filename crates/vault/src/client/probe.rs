@@ -3,6 +3,7 @@
 
 use http::header::{DATE, LOCATION};
 use http::{HeaderMap, HeaderName, Method};
+use serde_json::Value;
 use strongroom_core::lease::UnixMilliseconds;
 use zeroize::Zeroizing;
 
@@ -29,13 +30,20 @@ pub struct Health {
 }
 
 /// A node of Vault.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Node {
     /// Whether it is sealed.
     pub sealed: bool,
     /// Its version.
-    #[serde(default)]
     pub version: String,
+}
+
+impl Node {
+    /// Out of the answer about its health.
+    fn found(health: &Value) -> Option<Self> {
+        let version = health["version"].as_str().unwrap_or_default();
+        Some(Self { sealed: health["sealed"].as_bool()?, version: version.to_owned() })
+    }
 }
 
 impl Client {
@@ -76,7 +84,7 @@ impl Client {
         let redirect = text(&head.headers, LOCATION).filter(|_| head.status.is_redirection());
         Ok(Health {
             status: head.status.as_u16(),
-            vault: serde_json::from_slice(&body).ok(),
+            vault: serde_json::from_slice(&body).ok().and_then(|health| Node::found(&health)),
             date: text(&head.headers, DATE).and_then(|date| {
                 let time = httpdate::parse_http_date(date).ok()?;
                 let time = time.duration_since(std::time::UNIX_EPOCH).ok()?;

@@ -4,6 +4,7 @@
 use http::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::Client;
@@ -34,8 +35,9 @@ impl Client {
             serde_json::to_vec(&lookup).expect("a text can always be written as JSON"),
         );
         let answer = self.exchange(&request, self.retries(), deadline).await?;
-        let found: Data<Found> = data_of(&answer)?;
-        Ok(found.data.creation_path)
+        let found: Value = read(&answer)?;
+        let path = found["data"]["creation_path"].as_str();
+        path.map(str::to_owned).ok_or_else(|| not_expected(&answer))
     }
 
     /// The secret id in a wrapping token, which is used up by that.
@@ -51,27 +53,25 @@ impl Client {
         let request =
             OwnRequest::new(Method::PUT, "sys/wrapping/unwrap").with_token(wrapping_token);
         let answer = self.exchange(&request, 0, deadline).await?;
-        let mut wrapped: Data<Wrapped> = data_of(&answer)?;
+        let mut wrapped: Unwrapped = read(&answer)?;
         Ok(std::mem::take(&mut *wrapped.data.secret_id).into())
     }
 }
 
-fn data_of<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<Data<T>, Error> {
+fn read<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
     if answer.status >= 300 {
         return Err(answer.refused());
     }
-    serde_json::from_slice(&answer.body)
-        .map_err(|_| answer.problem("is not what Vault answers about the wrapping of a secret id"))
+    serde_json::from_slice(&answer.body).map_err(|_| not_expected(answer))
+}
+
+fn not_expected(answer: &Answer) -> Error {
+    answer.problem("is not what Vault answers about the wrapping of a secret id")
 }
 
 #[derive(Deserialize)]
-struct Data<T> {
-    data: T,
-}
-
-#[derive(Deserialize)]
-struct Found {
-    creation_path: String,
+struct Unwrapped {
+    data: Wrapped,
 }
 
 #[derive(Deserialize)]
