@@ -67,22 +67,8 @@ impl Principal {
     }
 }
 
-/// Looks for a role once, and keeps it if it is there.
-pub(super) async fn look_for_role(
-    account: &Account,
-    name: &str,
-    roles: &mut BTreeMap<(String, String), FoundRole>,
-) -> Result<()> {
-    let key = (account.caller.account.clone(), name.to_owned());
-    if !roles.contains_key(&key)
-        && let Some(found) = role(account, name).await?
-    {
-        roles.insert(key, found);
-    }
-    Ok(())
-}
-
-async fn role(account: &Account, name: &str) -> Result<Option<FoundRole>> {
+/// Looks for a role.
+pub(super) async fn role(account: &Account, name: &str) -> Result<Option<FoundRole>> {
     let context = || format!("cannot look at the IAM role {name}");
     let answer = match account.iam.get_role().role_name(name).send().await {
         Ok(answer) => answer,
