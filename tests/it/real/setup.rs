@@ -71,6 +71,49 @@ async fn what_setup_makes_of_nothing_gives_a_function_its_secret_and_is_taken_aw
     assert!(nothing.out.contains("Nothing here was made by setup."), "{}", nothing.out);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_share_a_role_and_one_that_does_not_all_read_their_secret() {
+    let parts = [PARTS.as_slice(), &[Part::Extension]].concat();
+    if !beds::available("functions that share a role are set up", &parts) {
+        return;
+    }
+    let site = Site::new();
+    let before = (site.account.content(), site.content_of_vault());
+    site.write_package("orders.zip");
+    let of_role = |name: &str, role: &str| {
+        format!(
+            "[[setup.function]]\nname = '{name}'\nrole = '{role}'\nruntime = 'python3.12'\n\
+             handler = 'app.handler'\npackage = 'orders.zip'\n"
+        )
+    };
+    let mut text = settings(&site, "");
+    text.push_str(&of_role("returns", "orders-role"));
+    text.push_str(&of_role("prices", "prices-role"));
+    // More than are looked at together.
+    let many: Vec<String> = (0..20).map(|number| format!("stock-{number}")).collect();
+    many.iter().for_each(|name| text.push_str(&of_role(name, "stock-role")));
+    site.write("strongroom.toml", &text);
+
+    let applied = site.run(&["setup", "apply", "--yes"]).good();
+    for role in ["orders-role", "prices-role", "stock-role"] {
+        assert_eq!(
+            applied.out.matches(&format!("+ IAM role {role}\n")).count(),
+            1,
+            "{}",
+            applied.out
+        );
+    }
+    let again = site.run(&["setup", "apply", "--yes"]).good();
+    assert!(again.out.contains("Everything is as it should be."), "{}{}", applied.out, again.out);
+    for function in ["orders", "returns", "prices", "stock-19"] {
+        assert_eq!(secret_seen_by(&site, function).await, practice::SECRET_VALUE, "{function}");
+    }
+
+    site.run(&["setup", "destroy", "--yes"]).good();
+    assert_eq!(site.content_of_vault(), before.1);
+    assert_eq!(site.account.content(), before.0);
+}
+
 /// What the function reads in its file, when it runs with exactly the role and the variables that Lambda has.
 async fn secret_seen_by(site: &Site, function: &str) -> String {
     secret_seen_with(site, &site.function(function)).await
