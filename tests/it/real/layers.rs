@@ -129,6 +129,21 @@ fn a_layer_is_published_in_each_region_shared_and_published_again_only_if_it_is_
 }
 
 #[test]
+fn a_layer_is_published_in_other_partitions_whose_accounts_and_arns_are_their_own() {
+    if !beds::available("a layer is published in other partitions", &PARTS) {
+        return;
+    }
+    for (region, partition) in [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov")] {
+        let mut site = site();
+        site.act_as(&site.account.administrator_in(region));
+        let arguments = ["layer", "publish", "--region", region, "--zip", "layer.zip"];
+        let run = site.run(&arguments).good();
+        let arn = format!("arn:{partition}:lambda:{region}:123456789012:layer:strongroom:1");
+        assert!(run.out.contains(&format!("layers        = [\"{arn}\"]")), "{}", run.out);
+    }
+}
+
+#[test]
 fn the_incumbent_is_replaced_after_what_differs_was_shown_and_comes_back() {
     if !beds::available("the incumbent is replaced", &PARTS) {
         return;

@@ -60,7 +60,7 @@ impl Moto {
     #[must_use]
     pub fn start() -> Self {
         let (process, address) = launch();
-        let seed = Seed { address: &address, key: SEED };
+        let seed = Seed::new(&address, SEED);
         let session = seed.role_with_session(practice::ROLE);
         seed.role_to_assume();
         let unbound_session = seed.role_with_session(practice::UNBOUND_ROLE);
@@ -73,7 +73,7 @@ impl Moto {
 
     /// Deletes a role and makes it again, which gives it another unique id. The role must have no policies.
     pub fn make_role_anew(&self, role: &str) {
-        Seed { address: &self.address, key: SEED }.make_role_anew(role, &[]);
+        Seed::new(&self.address, SEED).make_role_anew(role, &[]);
     }
 }
 
@@ -95,7 +95,7 @@ impl EmptyAccount {
     #[must_use]
     pub fn start() -> Self {
         let (process, address) = launch();
-        let seed = Seed { address: &address, key: SEED };
+        let seed = Seed::new(&address, SEED);
         let administrator = seed.user_with_key("administrator", &["*"]);
         seed.check_after(0);
         Self { address, administrator, _process: process }
@@ -122,7 +122,7 @@ impl EmptyAccount {
     /// # Panics
     /// If there is no such role.
     pub fn make_role_anew(&self, role: &str, policy: &str) {
-        Seed { address: &self.address, key: SEED }.make_role_anew(role, &[policy]);
+        Seed::new(&self.address, SEED).make_role_anew(role, &[policy]);
     }
 
     /// Makes a user that may do what `policy` says, with an access key.
@@ -162,7 +162,7 @@ impl EmptyAccount {
     pub fn lambda_of(&self, key: &str, method: &str, path: &str, body: Option<&Value>) -> Value {
         self.unchecked(1);
         let body = body.map(Value::to_string).unwrap_or_default();
-        let authorization = authorization_for("lambda", key);
+        let authorization = authorization_for("lambda", practice::REGION, key);
         let headers = [("authorization", authorization.as_str())];
         let answer =
             client::request(method, &format!("{}{path}", self.address), &headers, body.as_bytes());
@@ -178,8 +178,18 @@ impl EmptyAccount {
     pub fn administrator_of(&self, account: &str) -> AccessKey {
         let arn = format!("arn:aws:iam::{account}:role/any");
         let session = self.session_of(&arn, "seed");
-        let seed = Seed { address: &self.address, key: &session.id };
+        let seed = Seed::new(&self.address, &session.id);
         seed.check_after(3);
+        seed.user_with_key("administrator", &["*"])
+    }
+
+    /// The administrator of the account in another partition, that of this region.
+    ///
+    /// # Panics
+    /// If moto refuses it.
+    #[must_use]
+    pub fn administrator_in(&self, region: &str) -> AccessKey {
+        let seed = Seed { region, ..self.unchecked(3) };
         seed.user_with_key("administrator", &["*"])
     }
 
@@ -202,7 +212,7 @@ impl EmptyAccount {
 
     /// Lets so many calls of AWS through without looking at who makes them.
     fn unchecked(&self, calls: usize) -> Seed<'_> {
-        let seed = Seed { address: &self.address, key: SEED };
+        let seed = Seed::new(&self.address, SEED);
         seed.check_after(calls);
         seed
     }
@@ -226,11 +236,10 @@ fn launch() -> (Process, String) {
 const SEED: &str = "AKIASEED";
 
 /// What moto tells the service from that a call is for; it is no signature.
-fn authorization_for(service: &str, key: &str) -> String {
+fn authorization_for(service: &str, region: &str, key: &str) -> String {
     format!(
-        "AWS4-HMAC-SHA256 Credential={key}/20260101/{}/{service}/aws4_request, SignedHeaders=host, \
-         Signature=0",
-        practice::REGION
+        "AWS4-HMAC-SHA256 Credential={key}/20260101/{region}/{service}/aws4_request, SignedHeaders=host, \
+         Signature=0"
     )
 }
 
@@ -262,9 +271,14 @@ struct Seed<'a> {
     address: &'a str,
     /// Whose account it is that is called, by the id of an access key.
     key: &'a str,
+    region: &'a str,
 }
 
-impl Seed<'_> {
+impl<'a> Seed<'a> {
+    fn new(address: &'a str, key: &'a str) -> Self {
+        Self { address, key, region: practice::REGION }
+    }
+
     fn role_with_session(&self, role: &str) -> AccessKey {
         let principal = serde_json::json!({"Service": "lambda.amazonaws.com"});
         self.create_role(role, &principal, &serde_json::json!({}));
@@ -370,7 +384,7 @@ impl Seed<'_> {
 
     /// One call of a query API; moto learns the service from the credential's scope.
     fn call(&self, service: &str, form: &[(&str, &str)]) -> String {
-        let authorization = authorization_for(service, self.key);
+        let authorization = authorization_for(service, self.region, self.key);
         let headers = [
             ("authorization", authorization.as_str()),
             ("content-type", "application/x-www-form-urlencoded"),
