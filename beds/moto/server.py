@@ -56,7 +56,7 @@ def iam_resource(self, determine_resource=IamResponse._determine_resource):
     for parameter, kind in [("RoleName", "role"), ("UserName", "user")]:
         name = self._get_param(parameter)
         if name:
-            return f"arn:aws:iam::{self.current_account}:{kind}/{name}"
+            return f"arn:{get_partition(self.region)}:iam::{self.current_account}:{kind}/{name}"
     if self._get_action() == "GetUser":
         caller = self.backend.get_user_from_access_key_id(self.get_access_key())
         return caller.arn if caller else "*"
@@ -71,7 +71,7 @@ def lambda_resource(self):
     name = parts[2] if len(parts) > 2 else json.loads(self.body or "{}").get("FunctionName")
     if parts[1] != "functions" or not name:
         return "*"
-    return f"arn:aws:lambda:{self.region}:{self.current_account}:function:{name}"
+    return f"arn:{get_partition(self.region)}:lambda:{self.region}:{self.current_account}:function:{name}"
 
 
 def put_policy(self, name, document):

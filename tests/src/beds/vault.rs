@@ -46,7 +46,16 @@ impl Vault {
     /// As [`Vault::start`].
     #[must_use]
     pub fn start_on(address: &str) -> Self {
-        Self::launch(&[], address)
+        Self::launch(&[], address, None)
+    }
+
+    /// Starts Vault as if on a machine of this region.
+    ///
+    /// # Panics
+    /// As [`Vault::start`].
+    #[must_use]
+    pub fn start_in(region: &str) -> Self {
+        Self::launch(&[], "127.0.0.1:0", Some(region))
     }
 
     /// Starts Vault on this address with TLS, for a certificate of the authority given; all three are PEM.
@@ -77,16 +86,18 @@ impl Vault {
         };
         let (certificate, key) = (file("certificate", certificate), file("key", key));
         let options = ["-cert".as_ref(), certificate.as_os_str(), "-key".as_ref(), key.as_os_str()];
-        let mut vault = Self::launch(&options, address);
+        let mut vault = Self::launch(&options, address, None);
         vault.address = vault.address.replacen("http://", "https://", 1);
         // Files that are read late are read from here.
         vault.storage = Some(directory);
         vault
     }
 
-    fn launch(options: &[&OsStr], address: &str) -> Self {
+    fn launch(options: &[&OsStr], address: &str, region: Option<&str>) -> Self {
         let program = super::path("STRONGROOM_VAULT");
         let mut command = Command::new(program);
+        command.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION");
+        command.envs(region.map(|region| ("AWS_REGION", region)));
         let mut process =
             Process::start(command.args(["-addr", address, "-root", ROOT_TOKEN]).args(options));
         let ready = process.wait_for("ready line of Vault", |line| {

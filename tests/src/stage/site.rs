@@ -33,8 +33,16 @@ impl Site {
     /// If something cannot be started.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(Vault::start())
+    }
+
+    /// The same with a Vault that was started in some other way, and has nothing in it.
+    ///
+    /// # Panics
+    /// If something cannot be started.
+    #[must_use]
+    pub fn with(vault: Vault) -> Self {
         let account = EmptyAccount::start();
-        let vault = Vault::start();
         vault.write("sys/mounts/kv/data/test", &json!({"type": "kv", "options": {"version": "2"}}));
         vault.write_secret(practice::SECRET_VALUE);
         let directory = TempDir::new().expect("a temporary directory");

@@ -19,7 +19,8 @@ impl Vault {
     }
 
     fn launch_with_storage(storage: TempDir, address: &str) -> Self {
-        let mut vault = Self::launch(&["-storage".as_ref(), storage.path().as_os_str()], address);
+        let mut vault =
+            Self::launch(&["-storage".as_ref(), storage.path().as_os_str()], address, None);
         vault.storage = Some(storage);
         vault
     }

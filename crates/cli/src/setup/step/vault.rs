@@ -189,11 +189,23 @@ async fn rotate(hands: &Hands<'_>, mount: &str, of: &NewKey) -> Result<()> {
     let path = format!("auth/{mount}/config/rotate-root");
     let nothing = json!({});
     let rotate = || hands.admin.write_if_known(&path, &nothing);
-    if hands.once_known(UNKNOWN_KEY, rotate).await? {
-        return Ok(());
+    let account = hands.accounts.by_id(&of.account)?;
+    match hands.once_known(UNKNOWN_KEY, rotate).await {
+        Ok(true) => return Ok(()),
+        Ok(false) => {}
+        // For this it asks IAM in the region of its own process, whatever it is configured with, or in us-east-1.
+        Err(error) if account.caller.partition != "aws" => {
+            hands.told.borrow_mut().push(format!(
+                "Vault has not replaced its access key, and the one that it was given stays: {error:#}; hint: set AWS_REGION \
+                 in the environment of the Vault server to a region of {}, restart it and apply again",
+                account.caller.partition
+            ));
+            return Ok(());
+        }
+        Err(error) => return Err(error),
     }
-    let iam = &hands.accounts.by_id(&of.account)?.iam;
-    let untag = iam.untag_user().user_name(&of.user).tag_keys(names::FIRST_KEY_TAG).send().await;
+    let untag =
+        account.iam.untag_user().user_name(&of.user).tag_keys(names::FIRST_KEY_TAG).send().await;
     untag.map_err(|error| told(&error)).context("cannot note that the key stays")?;
     hands.told.borrow_mut().push(
         "this Vault cannot replace its access key: the one that it was given stays; replace it from time to time by deleting \
