@@ -66,17 +66,17 @@ fn format(workspace: &Workspace) -> Result<()> {
 }
 
 fn clippy(workspace: &Workspace) -> Result<()> {
-    let mut clippy = workspace.cargo();
-    clippy.args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]);
-    command::run(&mut clippy)?;
-    // Not among all targets, as only `cargo xtask layer` runs them.
-    let mut clippy = workspace.cargo();
-    clippy.args(["clippy", "--workspace", "--test", "layer"]);
-    command::run(clippy.args(["--", "-D", "warnings"]))?;
-    // As `cargo lab` builds it.
-    let mut clippy = workspace.cargo();
-    clippy.args(["clippy", "--package", "strongroom-cli", "--no-default-features"]);
-    command::run(clippy.args(["--", "-D", "warnings"]))
+    let runs: [&[&str]; 3] = [
+        &["--workspace", "--all-targets"],
+        // Not among all targets, as only `cargo xtask layer` runs them.
+        &["--workspace", "--test", "layer"],
+        // As `cargo lab` builds it.
+        &["--package", "strongroom-cli", "--no-default-features"],
+    ];
+    runs.into_iter().try_for_each(|what| {
+        let mut clippy = workspace.cargo();
+        command::run(clippy.arg("clippy").args(what).args(["--", "-D", "warnings"]))
+    })
 }
 
 fn rustdoc(workspace: &Workspace) -> Result<()> {

@@ -61,7 +61,7 @@ fn render_with(
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_keep_trailing_newline(true);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
-    // What is rendered with goes through serde, which is 10 KB of the binary: nothing does.
+    // What is rendered with goes through serde, which was 14 KB of the binary: nothing does.
     environment.add_global("data", data_of(own));
     environment.add_filter("default", |value: Value, other: Value| {
         if value.is_undefined() || value.is_none() { other } else { value }
@@ -161,16 +161,14 @@ fn read(file: &Path) -> Result<String, Failure> {
 
 fn data_of(secret: &Secret) -> Value {
     let fields = secret.present().and_then(strongroom_core::document::Document::secret);
-    fields.map_or(Value::UNDEFINED, |fields| {
-        map_of(fields.iter().map(|(name, value)| (name.as_str(), value_of(value))))
-    })
+    fields.map_or(Value::UNDEFINED, map_of)
 }
 
-/// Inserted one by one: what is collected is sorted first, which is 20 KB of the binary.
-fn map_of<'a>(fields: impl Iterator<Item = (&'a str, Value)>) -> Value {
+/// Inserted one by one: what is collected is sorted first, which was 31 KB of the binary.
+fn map_of(fields: &serde_json::Map<String, Json>) -> Value {
     let mut map = BTreeMap::new();
     for (name, value) in fields {
-        map.insert(Value::from(name), value);
+        map.insert(Value::from(name.as_str()), value_of(value));
     }
     Value::from_object(map)
 }
@@ -201,9 +199,7 @@ fn value_of(json: &Json) -> Value {
         },
         Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => Value::from(items.iter().map(value_of).collect::<Vec<_>>()),
-        Json::Object(fields) => {
-            map_of(fields.iter().map(|(name, value)| (name.as_str(), value_of(value))))
-        }
+        Json::Object(fields) => map_of(fields),
     }
 }
 
