@@ -87,7 +87,7 @@ pub enum Event {
     },
 }
 
-/// What any event may have. Read so, and not by its tag, it costs the extension 8 KB less and each event a copy less.
+/// What any event may have. Read so, and not by its tag, it costs the extension 17 KB less and each event a copy less.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Fields {

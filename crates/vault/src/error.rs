@@ -171,7 +171,7 @@ pub enum Kind {
     Tls,
 }
 
-/// As people read it: whoever asks for more is a test, and each variant's own form is 5 KB of the binary.
+/// As people read it: whoever asks for more is a test, and each variant's own form is code that nobody calls (docs/choices.md).
 impl fmt::Debug for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&chain(self))

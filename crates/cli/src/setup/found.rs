@@ -93,5 +93,5 @@ fn roles_of(
     Ok(roles)
 }
 
-/// Requests to AWS: many enough for hundreds of functions, and few enough for IAM's quotas.
+/// Requests to AWS: enough for hundreds of functions; AWS throttles who asks for much at once.
 const AT_ONCE: usize = 8;
